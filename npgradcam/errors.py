@@ -1,0 +1,59 @@
+"""One family of errors: each is a sentence that says where, what was expected, what came, and the way out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class NpGradcamError(Exception):
+    """The base of every error that this package raises on purpose."""
+
+
+class ShapeError(NpGradcamError, ValueError):
+    """An array has the wrong shape, number of axes or dtype for the place where it arrived."""
+
+
+class ModelFormatError(NpGradcamError, ValueError):
+    """A model file or a set of weights is not what it should be."""
+
+
+class UnsupportedOperatorError(ModelFormatError):
+    """A model uses operators that this package does not have; the message lists all of them."""
+
+
+class ImageError(NpGradcamError, ValueError):
+    """Something that should be a picture is not one, or is one that cannot be read safely."""
+
+
+class UnknownLayerError(NpGradcamError, KeyError):
+    """No layer has that name, or no layer fits; the message names candidates."""
+
+    def __str__(self) -> str:
+        """Return the sentence itself (a KeyError would show it in quotes)."""
+        return str(self.args[0]) if self.args else ""
+
+
+class TargetError(NpGradcamError, ValueError):
+    """The class to explain is unknown, ambiguous, or not one per image."""
+
+
+class MissingPackageError(NpGradcamError, ImportError):
+    """An optional package is not installed; the message holds the command that installs it."""
+
+
+class OutputExistsError(NpGradcamError, FileExistsError):
+    """A result would overwrite something that is already there."""
+
+
+def close_matches(name: str, names: Iterable[str], limit: int = 5) -> str:
+    """Return the nearest of `names` as text for an error message, or all of them where there are few.
+
+    Examples
+    --------
+    >>> close_matches("relu9", ["conv1", "relu1", "relu2"])
+    'relu2, relu1'
+    """
+    names = list(names)
+    near = get_close_matches(name, names, n=limit) or names[-limit:]
+    return ", ".join(near) if near else "none"

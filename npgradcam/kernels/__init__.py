@@ -1,0 +1,123 @@
+"""The only room that knows Numba and BLAS: sliding windows over padded pictures, and their adjoints.
+
+Each kernel exists twice: `definition` (plain NumPy, the index equation) and `compiled` (Numba). The functions here
+check the geometry in Python, place the picture on its padded canvas, and hand over to the twin that is in use, so no
+compiled loop ever sees an index that was not checked.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..typing import Array, IntArray, Pair, Quad, Shape
+from . import definition, geometry
+from .session import Backend, backend, session, warmup
+
+__all__ = [
+    "Backend", "Padding", "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "geometry", "max_pool2d",
+    "max_pool2d_adjoint", "resolve", "session", "warmup",
+]
+
+Padding = Quad | Literal["same"]
+
+
+def resolve(padding: Padding, shape: Shape, kernel: Pair, stride: Pair, dilation: Pair) -> Quad:
+    """Return (top, left, bottom, right); "same" depends on the input's size."""
+    return geometry.same(shape, kernel, stride, dilation) if padding == "same" else padding
+
+
+def correlate2d(x: Array, weight: Array, stride: Pair, padding: Quad, dilation: Pair, groups: int) -> Array:
+    """Slide the kernels over the picture.
+
+    y[n,o,i,j] = sum_{c,u,v} weight[o,c,u,v] x[n, c, s i + d u - p, s j + d v - p]; zeros outside the picture.
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, C, H, W)
+    weight : ndarray of shape (O, C / groups, U, V)
+
+    Returns
+    -------
+    ndarray of shape (N, O, I, J)
+    """
+    sizes = geometry.output_sizes(x.shape, weight.shape[2:], stride, padding, dilation)
+    canvas = geometry.reach(sizes, weight.shape[2:], stride, dilation)
+    padded = geometry.pad_to(x, padding[0], padding[1], *canvas)
+    return backend().correlate2d(_plain(padded), _plain(weight), stride, dilation, groups, sizes)
+
+
+def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, padding: Quad, dilation: Pair, groups: int,
+                        shape: Shape) -> Array:
+    """Pay every y back to the x it looked at: <correlate2d(x), signal> = <x, correlate2d_adjoint(signal)>.
+
+    x[n, c, s i + d u - p, s j + d v - p] += sum_o weight[o,c,u,v] signal[n,o,i,j]
+
+    Parameters
+    ----------
+    signal : ndarray of shape (R, O, I, J)
+    weight : ndarray of shape (O, C / groups, U, V)
+    shape : tuple of int
+        The shape (N, C, H, W) that the forward pass saw; N does not matter.
+
+    Returns
+    -------
+    ndarray of shape (R, C, H, W)
+    """
+    sizes = geometry.output_sizes(shape, weight.shape[2:], stride, padding, dilation)
+    _same_shape("signal", signal.shape[1:], (weight.shape[0], *sizes))
+    canvas = geometry.reach(sizes, weight.shape[2:], stride, dilation)
+    padded = backend().correlate2d_adjoint(_plain(signal), _plain(weight), stride, dilation, groups, canvas)
+    return geometry.crop_to(padded, padding[0], padding[1], *shape[2:])
+
+
+def correlate2d_weight(signal: Array, x: Array, kernel: Pair, stride: Pair, padding: Quad, dilation: Pair,
+                       groups: int) -> Array:
+    """Return the adjoint with respect to the weights; only training and checks ask for it, NumPy is fast enough.
+
+    dweight[o,c,u,v] = sum_{n,i,j} signal[n,o,i,j] x[n, c, s i + d u - p, s j + d v - p]
+    """
+    sizes = geometry.output_sizes(x.shape, kernel, stride, padding, dilation)
+    canvas = geometry.reach(sizes, kernel, stride, dilation)
+    padded = geometry.pad_to(x, padding[0], padding[1], *canvas)
+    return definition.correlate2d_weight(signal, _plain(padded), kernel, stride, dilation, groups)
+
+
+def max_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Quad, dilation: Pair,
+               sizes: Pair) -> tuple[Array, IntArray]:
+    """Take the largest cell of each window; padding never wins (it is minus infinity).
+
+    Returns
+    -------
+    y : ndarray of shape (N, C, I, J)
+    index : ndarray of int32, shape (N, C, I, J)
+        Where on the padded canvas the winner lies, row-major; ties go to the first.
+    """
+    canvas = geometry.reach(sizes, kernel, stride, dilation)
+    padded = geometry.pad_to(x, padding[0], padding[1], *canvas, value=-np.inf)
+    return backend().max_pool2d(_plain(padded), kernel, stride, dilation, sizes)
+
+
+def max_pool2d_adjoint(signal: Array, index: IntArray, kernel: Pair, stride: Pair, padding: Quad, dilation: Pair,
+                       shape: Shape) -> Array:
+    """Pay each window's signal to the cell that won: (R, C, I, J) -> (R, C, H, W)."""
+    _same_shape("signal", signal.shape[1:], index.shape[1:])
+    canvas = geometry.reach((signal.shape[2], signal.shape[3]), kernel, stride, dilation)
+    if index.size and not 0 <= int(index.min()) <= int(index.max()) < canvas[0] * canvas[1]:
+        raise ShapeError(f"max_pool2d_adjoint: an index lies outside the canvas {canvas}; is this another layer's cache?")
+    padded = backend().max_pool2d_adjoint(_plain(signal), index, canvas)
+    return geometry.crop_to(padded, padding[0], padding[1], *shape[2:])
+
+
+def _plain(x: Array) -> Array:
+    """Return C-contiguous, aligned, writeable memory, so that each kernel is compiled for one kind of array only."""
+    return np.require(x, requirements=["C", "A", "W"])
+
+
+def _same_shape(what: str, got: Shape, expected: Shape) -> None:
+    if got != expected:
+        raise ShapeError(f"{what}: expected {expected} after the batch axis, got {got}; is it the signal of another layer?")
+
+

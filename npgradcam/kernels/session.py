@@ -1,0 +1,134 @@
+"""Which twin of the kernels is in use, and who may use the processor's threads while it runs.
+
+One pool of threads is ours (Numba's); BLAS runs at one thread inside, because two pools on the same cores fight. The
+caller's BLAS setting is restored when the last call leaves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from contextvars import ContextVar
+from functools import cache
+from time import perf_counter
+from types import ModuleType
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from ..errors import MissingPackageError, NpGradcamError
+from . import definition
+
+Backend = Literal["auto", "numba", "numpy"]
+
+_in_use: ContextVar[ModuleType] = ContextVar("npgradcam_kernels")
+_lock = threading.RLock()
+_one_at_a_time = threading.RLock()
+_inside = 0
+_restore = ExitStack()
+
+
+def backend() -> ModuleType:
+    """Return the module whose kernels this call uses: `compiled` or `definition`."""
+    return _in_use.get(None) or choose("auto")
+
+
+@cache
+def choose(name: Backend) -> ModuleType:
+    """Return the kernels of that name; "auto" takes Numba where it is installed and may compile."""
+    if name not in ("auto", "numba", "numpy"):
+        raise NpGradcamError(f"backend: expected 'auto', 'numba' or 'numpy', got {name!r}")
+    if name == "numpy":
+        return definition
+    try:
+        from numba import config
+
+        from . import compiled
+    except ImportError as error:
+        if name == "auto":
+            return definition
+        raise MissingPackageError(
+            f"backend='numba' needs Numba, which cannot be imported ({error}); install it, or take backend='numpy'"
+        ) from None
+    return definition if config.DISABLE_JIT and name == "auto" else compiled
+
+
+@contextmanager
+def session(name: Backend = "auto") -> Iterator[None]:
+    """Run a block with those kernels and one BLAS thread; sessions nest and overlap across threads."""
+    kernels = choose(name)
+    token = _in_use.set(kernels)
+    try:
+        with _one_blas_thread(), _alone_where_needed(kernels):
+            yield
+    finally:
+        _in_use.reset(token)
+
+
+@cache
+def _blas() -> Any:
+    import scipy.linalg  # noqa: F401  (loads the BLAS that compiled matrix products use, so that the limit finds it)
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[None]:
+    """First in saves the setting and sets one thread, last out restores it."""
+    global _inside
+    with _lock:
+        if _inside == 0:
+            _restore.enter_context(_blas().limit(limits=1, user_api="blas"))
+        _inside += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _inside -= 1
+            if _inside == 0:
+                _restore.close()
+
+
+@contextmanager
+def _alone_where_needed(kernels: ModuleType) -> Iterator[None]:
+    """Numba's workqueue pool ends the process when two threads enter it; with it, sessions take turns."""
+    if kernels is definition or _threading_layer() in ("omp", "tbb"):
+        yield
+    else:
+        with _one_at_a_time:
+            yield
+
+
+def _threading_layer() -> str | None:
+    import numba
+
+    try:
+        return str(numba.threading_layer())
+    except ValueError:  # no parallel kernel has run yet
+        return None
+
+
+class Warmup(NamedTuple):
+    """What `warmup` did: wall time in seconds, and how many kernels had to be compiled (0: all came from the cache)."""
+
+    seconds: float
+    compiled: int
+
+
+def warmup(dtype: str = "float32", name: Backend = "auto") -> Warmup:
+    """Load every compiled kernel for one dtype, compiling those that are not in Numba's cache on disk yet."""
+    start = perf_counter()
+    kernels = choose(name)
+    if kernels is definition:
+        return Warmup(perf_counter() - start, 0)
+    x, wide, deep = (np.ones(shape, dtype) for shape in ((1, 2, 4, 4), (2, 2, 3, 3), (2, 1, 3, 3)))
+    pair, sizes = (1, 1), (2, 2)
+    with session(name):
+        for weight, groups in ((wide, 1), (deep, 2)):
+            y = kernels.correlate2d(x, weight, pair, pair, groups, sizes)
+            kernels.correlate2d_adjoint(y, weight, pair, pair, groups, (4, 4))
+        y, index = kernels.max_pool2d(x, (3, 3), pair, pair, sizes)
+        kernels.max_pool2d_adjoint(y, index, (4, 4))
+    return Warmup(perf_counter() - start, kernels.cache_misses())

@@ -1,0 +1,61 @@
+"""Batch normalisation as it is at inference: one scale and one shift for each channel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..typing import Array, Shape
+from .layer import Layer, expect_axes, expect_channels
+
+
+@dataclass(frozen=True, eq=False)
+class BatchNorm2d(Layer):
+    """Normalise by the mean and variance that training remembered (Ioffe & Szegedy 2015, section 3.1, algorithm 2).
+
+    Parameters
+    ----------
+    weight, bias, mean, variance : ndarray of shape (C,)
+        gamma, beta, the running mean and the running variance.
+    epsilon : float
+    """
+
+    weight: Array
+    bias: Array
+    mean: Array
+    variance: Array
+    epsilon: float = 1e-5
+
+    def __post_init__(self) -> None:
+        shapes = {name: value.shape for name, value in self.parameters.items()}
+        if self.weight.ndim != 1 or len(set(shapes.values())) != 1:
+            raise ShapeError(f"BatchNorm2d: expected four arrays of one shape (C,), got {shapes}")
+
+    @property
+    def scale(self) -> Array:
+        """gamma / sqrt(variance + epsilon), shape (C,)."""
+        return np.asarray(self.weight / np.sqrt(self.variance + self.weight.dtype.type(self.epsilon)))
+
+    def forward(self, x: Array) -> tuple[Array, None]:  # (N, C, H, W) -> the same
+        # y[n,c,h,w] = gamma[c] (x[n,c,h,w] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c]
+        self.output_shape(x.shape)
+        y = x - self.mean[:, None, None]
+        y *= self.scale[:, None, None]
+        y += self.bias[:, None, None]
+        return y, None
+
+    def backward(self, signal: Array, _: None) -> tuple[Array]:
+        # dx[n,c,h,w] = gamma[c] / sqrt(variance[c] + epsilon) signal[n,c,h,w]
+        return (signal * self.scale[:, None, None],)
+
+    def parameter_gradients(self, signal: Array, x: Array) -> dict[str, Array]:
+        """Return dy/dgamma and dy/dbeta applied to `signal`; mean and variance are constants here."""
+        normal = (x - self.mean[:, None, None]) / np.sqrt(self.variance + self.epsilon)[:, None, None]
+        return {"weight": (signal * normal).sum(axis=(0, 2, 3)), "bias": signal.sum(axis=(0, 2, 3))}
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        expect_axes(shapes[0], "NCHW")
+        expect_channels(shapes[0], self.weight.shape[0])
+        return shapes[0]

@@ -1,0 +1,81 @@
+"""What every layer is: frozen parameters, a forward, and the adjoint of its derivative."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from typing import Any, ClassVar, TypeVar
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..rules import Rule, gradient
+from ..typing import Array, Shape
+
+Self = TypeVar("Self", bound="Layer")
+
+
+class Layer:
+    """One step of a network, with no memory of its own.
+
+    `forward(*xs)` returns `(y, cache)`; `cache` holds exactly what `backward(signal, cache)` reads. A cache of batch 1
+    serves a signal of any number of rows R, so one image's forward serves many seeds.
+    """
+
+    inputs: ClassVar[int | None] = 1  # how many arrays go in; None: one or more
+
+    def forward(self, *xs: Array) -> tuple[Array, Any]:
+        """Return the output and what `backward` will read."""
+        raise NotImplementedError
+
+    def backward(self, signal: Array, cache: Any) -> tuple[Array, ...]:
+        """Return one signal per input: the transposed derivative applied to `signal`."""
+        raise NotImplementedError
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        """Return the output's shape for inputs of these shapes; most layers keep it."""
+        return shapes[0]
+
+    @property
+    def rectifies(self) -> bool:
+        """Whether the backward rules act on this layer."""
+        return False
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The layer's arrays by name."""
+        held = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in held.items() if isinstance(value, np.ndarray)}
+
+    def astype(self: Self, dtype: Any) -> Self:
+        """Return the same layer with its parameters in another precision."""
+        arrays = {name: value.astype(dtype) for name, value in self.parameters.items()}
+        return replace(self, **arrays) if arrays else self  # type: ignore[type-var]
+
+
+class Rectifier(Layer):
+    """A layer that cuts numbers off, one by one: the only kind of layer that the backward rules act on.
+
+    It supplies its own slope and takes the rule as an argument.
+    """
+
+    @property
+    def rectifies(self) -> bool:
+        """Whether the backward rules act on this layer."""
+        return True
+
+    def backward(self, signal: Array, cache: Any, rule: Rule = gradient) -> tuple[Array, ...]:
+        """Return what `rule` lets through; `cache` is the slope at the forward's input."""
+        return (rule(signal, cache),)
+
+
+def expect_axes(x: Shape, axes: str) -> None:
+    """Refuse an array with another number of axes than letters in `axes`."""
+    if len(x) != len(axes):
+        letters = ", ".join(axes)
+        raise ShapeError(f"expected {len(axes)} axes ({letters}), got shape {x}; add or remove the batch axis?")
+
+
+def expect_channels(x: Shape, channels: int) -> None:
+    """Refuse a batch whose axis 1 has another length."""
+    if x[1] != channels:
+        raise ShapeError(f"expected {channels} channels on axis 1, got shape {x}; is a layer missing before it?")
