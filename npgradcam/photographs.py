@@ -175,7 +175,8 @@ def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
         raise ImageError(f"{name}: expected at least one pixel, got {width} x {height}; check how it was made")
     if width * height > max_pixels:
         raise ImageError(
-            f"{name}: expected at most {max_pixels} pixels, got {width} x {height}; shrink it first, or raise max_pixels"
+            f"{name}: expected at most {max_pixels} pixels, got {width} x {height}; "
+            f"shrink it first, or raise max_pixels"
         )
 
 

@@ -225,7 +225,8 @@ class Preprocess:
         if unknown or not {"name", "size"} <= set(record):
             wrong = f"got the unknown {unknown[0]!r}" if unknown else "got no name or no size"
             raise ModelFormatError(f"preprocessing: expected name, size and any of {', '.join(fields)}; {wrong}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in record.items()})
+        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
+        return cls(**values)
 
 
 def _is_number(value: object) -> bool:

@@ -1,0 +1,75 @@
+"""A file that is not trusted: opened once, and read only where it has bytes."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO, NoReturn
+
+from npgradcam.errors import ModelFormatError
+
+MAX_BYTES = 4 * 2**30  # of a file; the caller may choose another limit
+
+
+@dataclass(frozen=True)
+class Source:
+    """An open regular file with its name, for error messages, and its size in bytes."""
+
+    name: str
+    size: int
+    file: BinaryIO
+
+    def fail(self, text: str) -> NoReturn:
+        """Raise the one error of this room, with the file's name in front."""
+        raise ModelFormatError(f"{self.name}: {text}")
+
+    def read(self, offset: int, count: int, what: str) -> bytes:
+        """Return exactly `count` bytes from `offset`; the bounds are checked before anything is allocated."""
+        if offset < 0 or count < 0 or offset + count > self.size:
+            self.fail(f"{what} needs {count} bytes at byte {offset} of {self.size}; is the file complete?")
+        self.file.seek(offset)
+        data = self.file.read(count)
+        if len(data) != count:
+            self.fail(f"{what} could not be read whole; did the file change meanwhile?")
+        return data
+
+
+@contextmanager
+def open_source(path: str | os.PathLike[str], max_bytes: int) -> Iterator[Source]:
+    """Open `path` for the length of a `with` block; a failing disk or memory becomes a ModelFormatError."""
+    name = os.fspath(path)
+    try:
+        # Looked at before it is opened: opening a named pipe would wait for ever.
+        regular = stat.S_ISREG(os.stat(path).st_mode)
+    except (OSError, ValueError) as error:
+        raise ModelFormatError(f"{name!r}: expected a model file, got an error: {_reason(error)}") from error
+    if not regular:
+        raise ModelFormatError(f"{name}: expected a regular file, got a folder or a device")
+    try:
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > max_bytes:
+                raise ModelFormatError(f"{name}: expected at most {max_bytes} bytes (max_bytes), got {size}")
+            yield Source(name, size, file)
+    except OSError as error:
+        raise ModelFormatError(f"{name}: the file could not be read: {_reason(error)}") from error
+    except MemoryError as error:
+        raise ModelFormatError(f"{name}: the arrays of this file do not fit into memory") from error
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def shown(text: str) -> str:
+    """Return text from a file as it may appear in a message: short, quoted, without control characters."""
+    return ascii(text if len(text) <= 60 else text[:57] + "...")
+
+
+def is_plain(name: str) -> bool:
+    """Say whether a name is short and readable, and could not be taken for a path to somewhere else."""
+    strange = any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or ":" in name
+    return len(name) <= 1024 and name.isprintable() and not strange

@@ -1,0 +1,91 @@
+"""CAM: Zhou et al., "Learning Deep Features for Discriminative Localization", CVPR 2016."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import NpGradcamError
+from ..layers import AdaptiveAvgPool2d, Dropout, Flatten, GlobalAvgPool2d, Linear
+from ..models import Model
+from ..network import Network
+from .grad_cam import weighted_sum
+from .records import ClassActivationMap, about
+from .start import Images, Score, explained_output, network_of, spatial, tape_of
+from .target import rows
+
+
+class NoCamHeadError(NpGradcamError, ValueError):
+    """The network does not end in global average pooling and one linear layer, which CAM's equation needs."""
+
+
+def cam(net: Network | Model, images: Images, target: Any = None, *, output: str | None = None,
+        score: Score = "logit") -> ClassActivationMap:
+    """Show where the last feature maps hold evidence for a class, with the head's own weights.
+
+    Parameters
+    ----------
+    net : Network or Model
+        Ending in global average pooling and one linear layer.
+    images : ndarray of shape (N, C, H, W), or a Tape that observes the pooling's input
+    target, output, score
+        As for `grad_cam`.
+
+    Returns
+    -------
+    ClassActivationMap
+        `class_weights` is w^c_k (R, K), `signed_cam` is Zhou's M_c (R, I, J), `cam` its ReLU; `gradients` is None.
+
+    Raises
+    ------
+    NoCamHeadError
+        For any other network; Grad-CAM works there.
+
+    Notes
+    -----
+    .. math:: M_c(i, j) = \\sum_k w^c_k A^k_{ij}
+
+    The paper's map has no ReLU: that is `signed_cam`. The head's bias is left out, as in the paper, so the mean of
+    `signed_cam` plus the bias is the logit. On such a network CAM is Z times Grad-CAM, Z = I J.
+
+    References
+    ----------
+    .. [1] Zhou et al., CVPR 2016, section 2, equation (2).
+    """
+    network = network_of(net)
+    layer, head = cam_head(network, images.output if hasattr(images, "output") else explained_output(net, output, score))
+    tape = tape_of(net, images, (layer,), output, score)
+    row = rows(tape, target, labels=getattr(net, "labels", None))
+
+    A = spatial(tape.activation(layer), layer)  # A^k_ij                              (N, K, I, J)
+    w = head.weight[row.target]  # w^c_k                                              (R, K)
+    signed_cam = weighted_sum(w, A, row.image)  # M_c(i,j) = sum_k w^c_k A^k_ij       eq. (2)
+    return ClassActivationMap(**about(net, tape, row, "cam"), layer=layer, activations=A, gradients=None, alpha=w,
+                              signed_cam=signed_cam, cam=np.maximum(signed_cam, 0))
+
+
+def cam_head(network: Network, output: str) -> tuple[str, Linear]:
+    """Return the layer whose maps are pooled, and the linear layer that weighs the means.
+
+    Raises
+    ------
+    NoCamHeadError
+        Naming what stands in the way.
+    """
+    node = network[output]
+    head, way = node.layer, [f"{type(node.layer).__name__} {output!r}"]
+    if isinstance(head, Linear):
+        name = node.inputs[0]
+        while name not in network.inputs:
+            node = network[name]
+            if isinstance(node.layer, GlobalAvgPool2d) or getattr(node.layer, "sizes", None) == (1, 1):
+                return node.inputs[0], head
+            way.append(f"{type(node.layer).__name__} {name!r}")
+            if not isinstance(node.layer, (Flatten, Dropout, AdaptiveAvgPool2d)):
+                break
+            name = node.inputs[0]
+    raise NoCamHeadError(
+        f"CAM needs global average pooling and one linear layer at the end of the network, got {' after '.join(way)}; "
+        "Grad-CAM (grad_cam) generalises CAM to any network"
+    )

@@ -1,0 +1,87 @@
+"""Grad-CAM: Selvaraju et al., "Visual Explanations from Deep Networks via Gradient-based Localization", ICCV 2017."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..models import Model
+from ..network import Network
+from ..typing import Array, IntArray
+from .records import ClassActivationMap, about
+from .start import Images, Score, layer_of, network_of, spatial, tape_of
+from .target import rows
+
+
+def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: str | None = None, *,
+             seed: Array | None = None, region: Array | None = None, output: str | None = None,
+             score: Score = "logit") -> ClassActivationMap:
+    """Show where one layer's feature maps hold evidence for a class.
+
+    Parameters
+    ----------
+    net : Network or Model
+    images : ndarray of shape (N, C, H, W), or a Tape that observes `layer`
+    target : None, int, str, list of N, or list of N lists
+        None: each image's top class; one class for every image; one per image; several per image.
+    layer : str, optional
+        The layer of A; the last one with spatial maps where nothing is said (see `default_layer`).
+    seed : ndarray of the output's shape, optional
+        Replaces `target`: where the backward begins.
+    region : ndarray of bool, shape (H, W), optional
+        For a network that labels pixels: which of them count.
+    output : str, optional
+        One of several outputs.
+    score : {"logit", "output"}
+        Explain the logit before a last Softmax, or the network's own output.
+
+    Returns
+    -------
+    ClassActivationMap
+        With `activations` (N, K, I, J), `gradients` (R, K, I, J), `alpha` (R, K), `signed_cam` and `cam` (R, I, J);
+        maps are in units of the score.
+
+    Raises
+    ------
+    UnknownLayerError, TargetError, ShapeError
+
+    Notes
+    -----
+    .. math:: \\alpha^c_k = \\frac{1}{Z} \\sum_{ij} \\frac{\\partial y^c}{\\partial A^k_{ij}}, \\qquad
+              L^c = \\mathrm{ReLU}\\Big(\\sum_k \\alpha^c_k A^k\\Big)
+
+    y^c is the score before softmax. The map stays at the layer's size: `maps.upsample` enlarges it, in sight.
+    The paper publishes only L^c; `signed_cam` is the sum before its ReLU.
+
+    References
+    ----------
+    .. [1] Selvaraju et al., ICCV 2017, section 3, equations (1) and (2).
+
+    Examples
+    --------
+    >>> import npgradcam as ng
+    >>> net = ng.load("shapes")
+    >>> x = net.preprocess(ng.models.shapes_pictures()[0])
+    >>> e = ng.grad_cam(net, x)
+    >>> e.layer, e.activations.shape, e.alpha.shape, e.cam.shape
+    """
+    layer = layer_of(net, images, layer, output, score)
+    tape = tape_of(net, images, (layer,), output, score)
+    row = rows(tape, target, seed, region, getattr(net, "labels", None))
+
+    A = spatial(tape.activation(layer), layer)  # A^k_ij                                     (N, K, I, J)
+    dA = network_of(net).backward(tape, row.seed, down_to=layer, image=row.image)  # dy^c/dA^k_ij   (R, K, I, J)
+
+    alpha = dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij dy^c/dA^k_ij                      eq. (1)
+    signed_cam = weighted_sum(alpha, A, row.image)  #   sum_k alpha^c_k A^k
+    cam = np.maximum(signed_cam, 0)  # L^c = ReLU( sum_k alpha^c_k A^k )                     eq. (2)
+    return ClassActivationMap(**about(net, tape, row, "grad-cam"), layer=layer, activations=A, gradients=dA,
+                              alpha=alpha, signed_cam=signed_cam, cam=cam)
+
+
+def weighted_sum(alpha: Array, activations: Array, image: IntArray) -> Array:
+    """sum_k alpha_k A^k for each row, of its own image: (R, K), (N, K, I, J) -> (R, I, J)."""
+    one = len(activations) == 1  # then every row reads the same maps, and nothing is copied
+    A = np.broadcast_to(activations, (len(alpha), *activations.shape[1:])) if one else activations[image]
+    return np.asarray(np.einsum("rk,rkij->rij", alpha, A))

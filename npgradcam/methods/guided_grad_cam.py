@@ -1,0 +1,76 @@
+"""Guided Grad-CAM: where (Grad-CAM) times what (guided backpropagation); Selvaraju et al. 2017, section 3.2."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from .. import maps
+from ..models import Model
+from ..network import Network
+from ..typing import Array
+from .backprop import backprop
+from .grad_cam import grad_cam
+from .records import ClassActivationMap, InputSignal
+from .start import Images, Score, layer_of, network_of, tape_of
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class GuidedGradCam(InputSignal):
+    """The product, with both factors inside.
+
+    Attributes
+    ----------
+    grad_cam : ClassActivationMap
+    backprop : InputSignal
+        Guided backpropagation.
+    upsampled : ndarray of shape (R, H, W)
+        The map at the input's size: the factor as it was multiplied.
+    """
+
+    grad_cam: ClassActivationMap
+    backprop: InputSignal
+    upsampled: Array
+
+    @property
+    def layer(self) -> str:
+        """The layer of the map."""
+        return self.grad_cam.layer
+
+
+def guided_grad_cam(net: Network | Model, images: Images, target: Any = None, layer: str | None = None, *,
+                    seed: Array | None = None, region: Array | None = None, output: str | None = None,
+                    score: Score = "logit", input: str | None = None) -> GuidedGradCam:
+    """Show which pixels speak for a class: sharp like guided backpropagation, class-discriminative like Grad-CAM.
+
+    Parameters
+    ----------
+    net, images, target, layer, seed, region, output, score, input
+        As for `grad_cam` and `backprop`; a tape must observe both the layer and the input.
+
+    Returns
+    -------
+    GuidedGradCam
+        `signal` (R, C, H, W) with `grad_cam`, `backprop` and `upsampled` (R, H, W).
+
+    Notes
+    -----
+    Both factors are raw: the map is not normalised, and is brought to the input's size by bilinear interpolation with
+    half-pixel centres (the paper says bilinear and leaves the grid open).
+
+    References
+    ----------
+    .. [1] Selvaraju et al., ICCV 2017, section 3.2, "Guided Grad-CAM".
+    """
+    input = input or network_of(net).inputs[0]
+    layer = layer_of(net, images, layer, output, score)
+    tape = tape_of(net, images, (layer, input), output, score)
+    which = {"target": target, "seed": seed, "region": region}
+
+    where = grad_cam(net, tape, layer=layer, **which)  #                             L^c              (R, I, J)
+    what = backprop(net, tape, rule="guided", input=input, **which)  #               guided signal    (R, C, H, W)
+    upsampled = maps.upsample(where.cam, (what.signal.shape[2], what.signal.shape[3]))  #             (R, H, W)
+    signal = what.signal * upsampled[:, None]  # the element-wise product            section 3.2
+    shared = {name: getattr(what, name) for name in ("output", "logits", "target", "image", "preprocessing", "labels")}
+    return GuidedGradCam(**shared, method="guided-grad-cam", rule="guided", gates=what.gates, signal=signal,
+                         grad_cam=where, backprop=what, upsampled=upsampled)

@@ -1,0 +1,290 @@
+"""What a method returns: a frozen record of read-only arrays with every intermediate that the equations name."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import maps
+from ..colours import BLUE_WHITE_RED, TURBO, colourise
+from ..errors import OutputExistsError, ShapeError
+from ..images import Prepared, Preprocess, read_image
+from ..models import Labels, Model
+from ..network import Network, Tape
+from ..typing import Array, IntArray
+from .target import Rows
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Explanation:
+    """What was explained: R rows, one for each image and class.
+
+    Attributes
+    ----------
+    method : str
+    output : str
+        The node that is the score: the logits before a last Softmax unless `score="output"` was asked for.
+    logits : ndarray of shape (N, classes)
+    target : ndarray of int, shape (R,), or None
+        The class of each row; None where a seed was given.
+    image : ndarray of int, shape (R,)
+        Which of the N images each row explains.
+    preprocessing, labels
+        The model's, where a model was explained.
+    """
+
+    method: str
+    output: str
+    logits: Array
+    target: IntArray | None
+    image: IntArray
+    preprocessing: Preprocess | None = None
+    labels: Labels | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                frozen = value.view()
+                frozen.flags.writeable = False
+                object.__setattr__(self, field.name, frozen)
+
+    def __len__(self) -> int:
+        """Return R, the number of rows."""
+        return len(self.image)
+
+    def label(self, row: int = 0) -> str:
+        """Return what row `row` explains, in words."""
+        if self.target is None:
+            return "seed"
+        index = int(self.target[row])
+        return self.labels.name(index) if self.labels else str(index)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about degenerate rows; empty where there is nothing to say."""
+        return ()
+
+    def picture(self, row: int = 0) -> Picture:
+        """Return row `row` alone as a picture, uint8 (H, W, 3)."""
+        raise NotImplementedError
+
+    def arrays(self, row: int = 0) -> Array:
+        """Return the array that `save` writes for a row."""
+        raise NotImplementedError
+
+    def shown(self, image: Any, row: int = 0) -> Picture:
+        """Return row `row` as one would look at it beside the photograph."""
+        return self.picture(row)
+
+    def name(self, row: int = 0) -> str:
+        """Return a file name for a row, without its ending: method, class index and label; only [a-z0-9_-]."""
+        of_image = f"image{self.image[row]}_" if len(self.logits) > 1 else ""
+        target = "" if self.target is None else f"{self.target[row]}_"
+        return f"{self.method}_{of_image}{target}{slug(self.label(row))}"
+
+    def save(self, directory: str | os.PathLike[str], image: Any = None, *, overwrite: bool = False) -> list[Path]:
+        """Write a picture (.png) and an array (.npy) for every row.
+
+        Parameters
+        ----------
+        directory : path
+            Made where it is missing.
+        image : Prepared, path, bytes, PIL image or uint8 array, optional
+            The photograph, so that maps are drawn over it.
+        overwrite : bool
+
+        Returns
+        -------
+        list of Path
+
+        Raises
+        ------
+        OutputExistsError
+            If a file is there already; nothing is written then.
+        """
+        folder = Path(directory)
+        names = [folder / f"{self.name(row)}{ending}" for row in range(len(self)) for ending in (".png", ".npy")]
+        there = [path for path in names if path.exists()]
+        if there and not overwrite:
+            raise OutputExistsError(f"{there[0]} exists; choose another directory, or overwrite=True")
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in range(len(self)):
+            shown = self.picture(row) if image is None else self.shown(image, row)
+            maps.save_png(names[2 * row], shown)
+            write_npy(names[2 * row + 1], self.arrays(row))
+        return names
+
+    def _repr_png_(self) -> bytes:
+        """Show all rows side by side in a notebook."""
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        Image.fromarray(np.concatenate([self.picture(row) for row in range(len(self))], axis=1)).save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ClassActivationMap(Explanation):
+    """CAM and Grad-CAM: maps that are weighted by how much a class likes them, and summed.
+
+    Attributes
+    ----------
+    layer : str
+        Whose feature maps A^k are weighed.
+    activations : ndarray of shape (N, K, I, J)
+        A^k.
+    gradients : ndarray of shape (R, K, I, J), or None
+        dy^c/dA^k; None for CAM, which needs none.
+    alpha : ndarray of shape (R, K)
+        The channels' weights: alpha^c_k for Grad-CAM, the head's w^c_k for CAM (`class_weights`).
+    signed_cam : ndarray of shape (R, I, J)
+        sum_k alpha_k A^k, in units of the score.
+    cam : ndarray of shape (R, I, J)
+        Its ReLU: where there is evidence for the class.
+    """
+
+    layer: str
+    activations: Array
+    gradients: Array | None
+    alpha: Array
+    signed_cam: Array
+    cam: Array
+
+    @property
+    def class_weights(self) -> Array:
+        """w^c_k, CAM's name for the channels' weights; the same array as `alpha`."""
+        return self.alpha
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say for which rows no cell has positive evidence."""
+        return tuple(
+            f"{self.method}: no cell of {self.layer} has positive evidence for {self.label(row)}; the map is zero "
+            "everywhere, and the signed map is in signed_cam"
+            for row in np.flatnonzero(maps.is_zero(self.cam))
+        )
+
+    def arrays(self, row: int = 0) -> Array:
+        """Return the signed map of a row, (I, J)."""
+        return self.signed_cam[row]
+
+    def picture(self, row: int = 0) -> Picture:
+        """Return the map of a row at 16 pixels a cell, turbo over its own maximum."""
+        large = maps.upsample(self.cam[row : row + 1], (16 * self.cam.shape[1], 16 * self.cam.shape[2]))
+        return colourise(maps.normalise(large)[0], TURBO)
+
+    def overlay(self, image: Any, row: int = 0, opacity: float = 0.5, signed: bool = False) -> Picture:
+        """Draw the map of a row over its photograph.
+
+        Parameters
+        ----------
+        image : Prepared, or what `images.read_image` takes
+            The photograph; without a model's preprocessing, the picture exactly as the network saw it.
+        row : int
+        opacity : float in [0, 1]
+        signed : bool
+            The map before its ReLU, red for and blue against the class, instead of the map.
+
+        Returns
+        -------
+        ndarray of uint8, shape (H, W, 3)
+        """
+        values, table = (self.signed_cam, BLUE_WHITE_RED) if signed else (self.cam, TURBO)
+        one = maps.normalise(values[row : row + 1])[0]
+        if not isinstance(image, Prepared) and self.preprocessing is not None:
+            image = self.preprocessing.prepare(image)
+        if isinstance(image, Prepared):
+            seen = maps.normalise(maps.place(one, image)[None])[0]
+            return maps.overlay(image.photograph, seen, opacity, table, maps.inside(image))
+        photograph = np.asarray(read_image(image))
+        large = maps.normalise(maps.upsample(one[None], (photograph.shape[0], photograph.shape[1])))[0]
+        return maps.overlay(photograph, large, opacity, table)
+
+    def shown(self, image: Any, row: int = 0) -> Picture:
+        """Return the overlay."""
+        return self.overlay(image, row)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class InputSignal(Explanation):
+    """What arrives at the input: the gradient, or the signal that another rule lets through.
+
+    Attributes
+    ----------
+    rule : str
+        "gradient", "deconvnet" or "guided"; only under the first is the signal a derivative.
+    signal : ndarray of shape (R, C, H, W)
+        As the input, one for each row.
+    gates : int
+        How many rectifier layers the rule acted on.
+    """
+
+    rule: str
+    signal: Array
+    gates: int
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say for which rows nothing arrived."""
+        empty = np.flatnonzero(~self.signal.reshape(len(self), -1).any(axis=1))
+        return tuple(f"{self.method}: nothing arrives at the input for {self.label(row)}; the signal is zero" for row in empty)
+
+    def arrays(self, row: int = 0) -> Array:
+        """Return the signal of a row, (C, H, W)."""
+        return self.signal[row]
+
+    def picture(self, row: int = 0) -> Picture:
+        """Return the signal of a row as a picture around mid grey, scaled by its largest magnitude."""
+        channels = self.preprocessing.channels if self.preprocessing else "RGB"
+        return maps.gradient_image(self.signal[row], channels="BGR" if channels == "BGR" else "RGB")
+
+
+def about(net: Network | Model, tape: Tape, row: Rows, method: str) -> dict[str, Any]:
+    """Return the fields that every record shares."""
+    return {
+        "method": method,
+        "output": tape.output,
+        "logits": tape.logits,
+        "target": row.target,
+        "image": row.image,
+        "preprocessing": getattr(net, "preprocessing", None),
+        "labels": getattr(net, "labels", None),
+    }
+
+
+def slug(text: str) -> str:
+    """Return text as part of a file name: [a-z0-9-], at most 40 characters.
+
+    Examples
+    --------
+    >>> slug("Egyptian cat"), slug("../é")
+    ('egyptian-cat', 'x')
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-") or "x"
+
+
+def write_npy(path: Path, array: Array) -> None:
+    """Write one array, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open(part, "wb") as file:
+            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def check_signal_shape(signal: Array) -> None:
+    """Refuse a signal that is not one of pictures."""
+    if signal.ndim != 4:
+        raise ShapeError(f"expected an input of pictures (N, C, H, W), got a signal of shape {signal.shape}")

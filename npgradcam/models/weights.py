@@ -1,0 +1,99 @@
+"""Where an architecture takes its parameters from: a mapping by name, or a seeded generator keyed by the name.
+
+An architecture asks for every array with the shape it needs; what is missing, misshapen or left over is reported at
+once, at the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from zlib import crc32
+
+import numpy as np
+
+from ..errors import ModelFormatError
+from ..layers import BatchNorm2d, Conv2d, Linear
+from ..typing import Array, Pair, Shape
+
+_LISTED = 12
+
+
+class Weights:
+    """Parameters by name, handed out once each and checked.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+        A state dict: names as the framework that trained the network wrote them.
+    source : str
+        Where they come from, for error messages.
+    """
+
+    def __init__(self, arrays: Mapping[str, Array], source: str = "weights") -> None:
+        self.arrays = arrays
+        self.source = source
+        self.taken: dict[str, Array] = {}
+        self.problems: list[str] = []
+
+    def take(self, name: str, *shape: int) -> Array:
+        """Return the array of that name; a missing or misshapen one is noted and stands in as zeros."""
+        array = self._find(name, shape)
+        if array is None or array.shape != shape:
+            self.problems.append(f"missing {name} {shape}" if array is None else f"{name} is {array.shape}, not {shape}")
+            array = np.zeros(shape, np.float32)
+        self.taken[name] = array
+        return array
+
+    def conv(self, name: str, outputs: int, inputs: int, kernel: int, stride: Pair = (1, 1), padding: int | str = 0,
+             groups: int = 1, bias: bool = True) -> Conv2d:
+        """Return a convolution with the parameters `name`.weight and `name`.bias (zeros where it has none)."""
+        weight = self.take(f"{name}.weight", outputs, inputs // groups, kernel, kernel)
+        b = self.take(f"{name}.bias", outputs) if bias else np.zeros(outputs, weight.dtype)
+        return Conv2d(weight, b, stride, "same" if padding == "same" else (int(padding),) * 4, (1, 1), groups)
+
+    def norm(self, name: str, channels: int, epsilon: float = 1e-5) -> BatchNorm2d:
+        """Return a batch normalisation with the parameters of that name."""
+        parts = (self.take(f"{name}.{part}", channels) for part in ("weight", "bias", "running_mean", "running_var"))
+        return BatchNorm2d(*parts, epsilon)
+
+    def linear(self, name: str, outputs: int, inputs: int) -> Linear:
+        """Return a linear layer with the parameters of that name."""
+        return Linear(self.take(f"{name}.weight", outputs, inputs), self.take(f"{name}.bias", outputs))
+
+    def finish(self, architecture: str) -> None:
+        """Raise `ModelFormatError` that lists everything missing, misshapen or left over."""
+        left = [n for n in self.arrays if n not in self.taken and not n.endswith("num_batches_tracked")]
+        problems = self.problems + [f"unexpected {name} {self.arrays[name].shape}" for name in left]
+        if problems:
+            more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
+            raise ModelFormatError(
+                f"{self.source}: these are not the weights of {architecture}: {'; '.join(problems[:_LISTED])}{more}"
+            )
+
+    def _find(self, name: str, shape: Shape) -> Array | None:
+        return self.arrays.get(name)
+
+
+class RandomWeights(Weights):
+    """Weights drawn when asked for: the same name and seed give the same numbers in any order, on any machine.
+
+    Convolution and linear weights are normal with variance 2 / fan-in (He et al. 2015, section 2.2), so that
+    activations keep their size through a deep network of ReLUs; batch norms are near the identity.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        super().__init__({}, f"random weights of seed {seed}")
+        self.seed = seed
+
+    def _find(self, name: str, shape: Shape) -> Array | None:
+        draw = np.random.default_rng([self.seed, crc32(name.encode())])
+        if len(shape) > 1:
+            return draw.standard_normal(shape, np.float32) * np.float32(np.sqrt(2 / np.prod(shape[1:])))
+        if name.endswith("running_var") or name.endswith("weight"):
+            return draw.uniform(0.8, 1.2, shape).astype(np.float32)
+        return draw.normal(0, 0.05, shape).astype(np.float32)
+
+
+def random_weights(seed: int = 0) -> RandomWeights:
+    """Return weights for any architecture, drawn from a generator keyed by seed and parameter name."""
+    return RandomWeights(seed)
