@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, overload
+from typing import Any
 
 import numpy as np
 
@@ -92,7 +92,8 @@ class Network:
                 )
             if node.layer.inputs not in (None, len(node.inputs)):
                 raise NpGradcamError(
-                    f"node {node.name!r}: {type(node.layer).__name__} takes {node.layer.inputs} input, got {node.inputs}"
+                    f"node {node.name!r}: expected {node.layer.inputs} input to a {type(node.layer).__name__}, "
+                    f"got {node.inputs}"
                 )
             known.add(node.name)
         object.__setattr__(self, "nodes", tuple(replace(n, layer=n.layer.astype(self.dtype)) for n in self.nodes))
@@ -158,15 +159,8 @@ class Network:
         kept = {name: values[name] for name in observe}
         return Tape(self, output, values[output], kept, shapes, caches)
 
-    @overload
-    def backward(self, tape: Tape, seed: Array, down_to: str, rule: str | Rule = ...,
-                 image: IntArray | None = ...) -> Array: ...
-    @overload
-    def backward(self, tape: Tape, seed: Array, down_to: Sequence[str], rule: str | Rule = ...,
-                 image: IntArray | None = ...) -> dict[str, Array]: ...
-
     def backward(self, tape: Tape, seed: Array, down_to: str | Sequence[str], rule: str | Rule = rules.gradient,
-                 image: IntArray | None = None) -> Array | dict[str, Array]:
+                 image: IntArray | None = None) -> Any:
         """Run the layers' adjoints from the tape's output down to a layer, and only what lies on the way.
 
         Parameters
@@ -185,7 +179,7 @@ class Network:
 
         Returns
         -------
-        ndarray of shape (R, ...)
+        ndarray of shape (R, ...), or a dict of them where `down_to` is a sequence
             The signal at `down_to`: under the `gradient` rule the derivative of <seed, output> by it.
         """
         names = (down_to,) if isinstance(down_to, str) else tuple(down_to)
@@ -221,7 +215,7 @@ class Network:
                 continue
             signal = signals[node.name] if node.name in names else signals.pop(node.name)
             layer, cache = node.layer, caches[node.name]
-            down = layer.backward(signal, cache, rule) if layer.rectifies else layer.backward(signal, cache)  # type: ignore[call-arg]
+            down = layer.backward(signal, cache, rule) if layer.rectifies else layer.backward(signal, cache)  # type: ignore
             for name, part in zip(node.inputs, down, strict=True):
                 if name in on_the_way or name in names:  # where two paths meet, signals add
                     signals[name] = signals[name] + part if name in signals else part
@@ -300,7 +294,7 @@ class Network:
                     f"preprocess the photograph, or convert with x.astype({self.dtype!r})"
                 )
             if x.ndim == 0 or 0 in x.shape:
-                raise ShapeError(f"input {name!r}: expected at least one image with at least one cell, got shape {x.shape}")
+                raise ShapeError(f"input {name!r}: expected at least one image and one cell, got shape {x.shape}")
         return given
 
     def _run(self, node: Node, values: Mapping[str, Array]) -> tuple[Array, Any]:

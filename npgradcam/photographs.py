@@ -34,6 +34,13 @@ _SIGNATURES = (  # (offset, leading bytes, what they belong to)
     (0, b"<?xml", "an XML document (an SVG drawing, perhaps)"),
     (4, b"ftyp", "a HEIC, AVIF or video file"),
     (0, b"PK\x03\x04", "a zip archive"),
+    (0, b"\xff\xd8\xff", "a damaged JPEG file"),
+    (0, b"\x89PNG", "a damaged PNG file"),
+    (0, b"GIF8", "a damaged GIF file"),
+    (0, b"BM", "a damaged BMP file"),
+    (8, b"WEBP", "a damaged WEBP file"),
+    (0, b"II*\0", "a damaged TIFF file"),
+    (0, b"MM\0*", "a damaged TIFF file"),
 )
 _QUIET = threading.Lock()  # the list of warning filters is one per process: two decoders may not both set it aside
 
@@ -87,7 +94,7 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     except ImageError:
         raise
     except UnidentifiedImageError:
-        raise ImageError(f"{name}: {_EXPECTED}, got {_describe(opened)}; save it as PNG or JPEG") from None
+        raise ImageError(f"{name}: {_EXPECTED}, got {_describe(opened)}; save it again as PNG or JPEG") from None
     except Image.DecompressionBombError:
         raise ImageError(f"{name}: expected at most {max_pixels} pixels, got far more; shrink it first") from None
     except Exception as error:  # a decoder on damaged bytes may raise anything, MemoryError and IndexError included
@@ -189,17 +196,10 @@ def _upright(image: Image.Image) -> Image.Image:
     except Exception:  # damaged metadata are no reason to refuse whole pixels
         orientation = 1
     turn = Image.Transpose
-    turns = {
-        2: turn.FLIP_LEFT_RIGHT,
-        3: turn.ROTATE_180,
-        4: turn.FLIP_TOP_BOTTOM,
-        5: turn.TRANSPOSE,
-        6: turn.ROTATE_270,
-        7: turn.TRANSVERSE,
-        8: turn.ROTATE_90,
-    }
-    known = isinstance(orientation, int) and orientation in turns
-    return image.transpose(turns[orientation]) if known else image
+    flips = (turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM, turn.TRANSPOSE)  # 2 to 5
+    turns = (*flips, turn.ROTATE_270, turn.TRANSVERSE, turn.ROTATE_90)  # 6 to 8
+    known = isinstance(orientation, int) and 2 <= orientation <= 8
+    return image.transpose(turns[orientation - 2]) if known else image
 
 
 def _to_rgb(name: str, image: Image.Image) -> Image.Image:

@@ -95,7 +95,10 @@ class Preprocess:
     shorter: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Take lists for tuples, and refuse what cannot be meant."""
+        for field in ("size", "mean", "std"):
+            if isinstance(values := getattr(self, field), list):
+                object.__setattr__(self, field, tuple(values))
         count = _CHANNELS.get(str(self.channels), 0)
         checks = (
             ("size", _are_sizes(self.size, 2), "two positive whole numbers (H, W)", self.size),
@@ -225,8 +228,7 @@ class Preprocess:
         if unknown or not {"name", "size"} <= set(record):
             wrong = f"got the unknown {unknown[0]!r}" if unknown else "got no name or no size"
             raise ModelFormatError(f"preprocessing: expected name, size and any of {', '.join(fields)}; {wrong}")
-        values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in record.items()}
-        return cls(**values)
+        return cls(**record)
 
 
 def _is_number(value: object) -> bool:

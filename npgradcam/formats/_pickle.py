@@ -63,7 +63,7 @@ class Machine:
         """Return the next `count` bytes."""
         end = self.at + count
         if end > len(self.data):
-            self.fail(f"the pickle needs {count} bytes more than there are; is the file complete?")
+            self.fail(f"the pickle ends inside a value of {count} bytes; is the file complete?")
         taken = self.data[self.at : end]
         self.at = end
         return taken

@@ -11,8 +11,9 @@ from typing import Literal
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..typing import Array, IntArray, Pair, Quad, Shape
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Array, IntArray, Pair, Quad, Shape
+
 from . import definition, geometry
 from .session import Backend, backend, session, warmup
 
@@ -46,7 +47,8 @@ def correlate2d(x: Array, weight: Array, stride: Pair, padding: Quad, dilation: 
     sizes = geometry.output_sizes(x.shape, weight.shape[2:], stride, padding, dilation)
     canvas = geometry.reach(sizes, weight.shape[2:], stride, dilation)
     padded = geometry.pad_to(x, padding[0], padding[1], *canvas)
-    return backend().correlate2d(_plain(padded), _plain(weight), stride, dilation, groups, sizes)
+    y: Array = backend().correlate2d(_plain(padded), _plain(weight), stride, dilation, groups, sizes)
+    return y
 
 
 def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, padding: Quad, dilation: Pair, groups: int,
@@ -97,7 +99,8 @@ def max_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Quad, dilation: Pa
     """
     canvas = geometry.reach(sizes, kernel, stride, dilation)
     padded = geometry.pad_to(x, padding[0], padding[1], *canvas, value=-np.inf)
-    return backend().max_pool2d(_plain(padded), kernel, stride, dilation, sizes)
+    y, index = backend().max_pool2d(_plain(padded), kernel, stride, dilation, sizes)
+    return y, index
 
 
 def max_pool2d_adjoint(signal: Array, index: IntArray, kernel: Pair, stride: Pair, padding: Quad, dilation: Pair,
@@ -106,7 +109,7 @@ def max_pool2d_adjoint(signal: Array, index: IntArray, kernel: Pair, stride: Pai
     _same_shape("signal", signal.shape[1:], index.shape[1:])
     canvas = geometry.reach((signal.shape[2], signal.shape[3]), kernel, stride, dilation)
     if index.size and not 0 <= int(index.min()) <= int(index.max()) < canvas[0] * canvas[1]:
-        raise ShapeError(f"max_pool2d_adjoint: an index lies outside the canvas {canvas}; is this another layer's cache?")
+        raise ShapeError(f"max_pool2d_adjoint: an index lies outside the canvas {canvas}; is it another layer's cache?")
     padded = backend().max_pool2d_adjoint(_plain(signal), index, canvas)
     return geometry.crop_to(padded, padding[0], padding[1], *shape[2:])
 
@@ -118,6 +121,6 @@ def _plain(x: Array) -> Array:
 
 def _same_shape(what: str, got: Shape, expected: Shape) -> None:
     if got != expected:
-        raise ShapeError(f"{what}: expected {expected} after the batch axis, got {got}; is it the signal of another layer?")
+        raise ShapeError(f"{what}: expected {expected} after the batch axis, got {got}; is it another layer's signal?")
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from ..typing import Array, IntArray, Pair
+from npgradcam.typing import Array, IntArray, Pair
 
 PIXELS = 512  # cells of y that one block computes: a block of patches stays in the cache
 COLUMNS = 64  # rows of the transposed product that one block of the adjoint computes
@@ -56,7 +56,8 @@ def max_pool2d_adjoint(signal: Array, index: IntArray, canvas: Pair) -> Array:
 def _dense(x, weight, kernel, stride, dilation, y):  # type: ignore[no-untyped-def]
     """Gather the cells that a block of windows looks at as columns, then one matrix product for the block.
 
-    patch[(c,u,v), (i,j)] = x[n, c, s i + d u, s j + d v];  y[n, o, (i,j)] = sum weight[o, (c,u,v)] patch[(c,u,v), (i,j)]
+    patch[(c,u,v), (i,j)] = x[n, c, s i + d u, s j + d v]
+    y[n, o, (i,j)] = sum_(c,u,v) weight[o, (c,u,v)] patch[(c,u,v), (i,j)]
     """
     (U, V), (O, K) = kernel, weight.shape
     N, C, I, J = x.shape[0], x.shape[1], y.shape[2], y.shape[3]
@@ -92,7 +93,8 @@ def _dense(x, weight, kernel, stride, dilation, y):  # type: ignore[no-untyped-d
 def _dense_adjoint(signal, transposed, kernel, stride, dilation, x):  # type: ignore[no-untyped-def]
     """One matrix product gives what a block of windows pays back; each block of channels of x has one writer.
 
-    patch[(c,u,v), (i,j)] = sum_o weight[o, (c,u,v)] signal[n, o, (i,j)];  x[n, c, s i + d u, s j + d v] += patch
+    patch[(c,u,v), (i,j)] = sum_o weight[o, (c,u,v)] signal[n, o, (i,j)]
+    x[n, c, s i + d u, s j + d v] += patch[(c,u,v), (i,j)]
     """
     U, V = kernel
     N, C, O, I, J = x.shape[0], x.shape[1], signal.shape[1], signal.shape[2], signal.shape[3]

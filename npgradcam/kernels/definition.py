@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..typing import Array, IntArray, Pair
+from npgradcam.typing import Array, IntArray, Pair
 
 
 def windows(x: Array, kernel: Pair, stride: Pair, dilation: Pair, sizes: Pair) -> Array:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..typing import Array, Pair, Quad, Shape
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Array, Pair, Quad, Shape
 
 
 def output_size(length: int, kernel: int, stride: int, before: int, after: int, dilation: int = 1,

@@ -17,7 +17,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from ..errors import MissingPackageError, NpGradcamError
+from npgradcam.errors import MissingPackageError, NpGradcamError
+
 from . import definition
 
 Backend = Literal["auto", "numba", "numpy"]
@@ -42,7 +43,7 @@ def choose(name: Backend) -> ModuleType:
     if name == "numpy":
         return definition
     try:
-        from numba import config
+        import numba
 
         from . import compiled
     except ImportError as error:
@@ -51,7 +52,7 @@ def choose(name: Backend) -> ModuleType:
         raise MissingPackageError(
             f"backend='numba' needs Numba, which cannot be imported ({error}); install it, or take backend='numpy'"
         ) from None
-    return definition if config.DISABLE_JIT and name == "auto" else compiled
+    return definition if numba.config.DISABLE_JIT and name == "auto" else compiled
 
 
 @contextmanager

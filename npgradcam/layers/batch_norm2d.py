@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..typing import Array, Shape
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Array, Shape
+
 from .layer import Layer, expect_axes, expect_channels
 
 
@@ -35,7 +36,7 @@ class BatchNorm2d(Layer):
 
     @property
     def scale(self) -> Array:
-        """gamma / sqrt(variance + epsilon), shape (C,)."""
+        """Gamma / sqrt(variance + epsilon), shape (C,)."""
         return np.asarray(self.weight / np.sqrt(self.variance + self.weight.dtype.type(self.epsilon)))
 
     def forward(self, x: Array) -> tuple[Array, None]:  # (N, C, H, W) -> the same

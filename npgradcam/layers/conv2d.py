@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .. import kernels
-from ..errors import ShapeError
-from ..typing import Array, Pair, Quad, Shape
+from npgradcam import kernels
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Array, Pair, Quad, Shape
+
 from .layer import Layer, expect_axes, expect_channels
 
 

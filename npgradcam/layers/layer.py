@@ -7,9 +7,9 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..rules import Rule, gradient
-from ..typing import Array, Shape
+from npgradcam.errors import ShapeError
+from npgradcam.rules import Rule, gradient
+from npgradcam.typing import Array, Shape
 
 Self = TypeVar("Self", bound="Layer")
 
@@ -30,6 +30,10 @@ class Layer:
     def backward(self, signal: Array, cache: Any) -> tuple[Array, ...]:
         """Return one signal per input: the transposed derivative applied to `signal`."""
         raise NotImplementedError
+
+    def parameter_gradients(self, signal: Array, x: Array) -> dict[str, Array]:
+        """Return the derivative by each parameter applied to `signal`; a layer without parameters has none."""
+        return {}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         """Return the output's shape for inputs of these shapes; most layers keep it."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import ShapeError
-from ..typing import Array, Shape
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Array, Shape
+
 from .layer import Layer, expect_axes, expect_channels
 
 

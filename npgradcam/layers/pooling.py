@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import kernels
-from ..errors import ShapeError
-from ..kernels import geometry
-from ..typing import Array, Pair, Quad, Shape
+from npgradcam import kernels
+from npgradcam.errors import ShapeError
+from npgradcam.kernels import geometry
+from npgradcam.typing import Array, Pair, Quad, Shape
+
 from .layer import Layer, expect_axes
 
 
@@ -26,7 +27,7 @@ class _Pool2d(Layer):
     def __post_init__(self) -> None:
         span = [d * (u - 1) + 1 for u, d in zip(self.kernel, self.dilation, strict=True)]
         if min(self.kernel + self.stride + self.dilation) < 1 or min(self.padding) < 0:
-            raise ShapeError(f"{type(self).__name__}: expected kernel, stride, dilation >= 1 and padding >= 0, got {self}")
+            raise ShapeError(f"expected kernel, stride, dilation >= 1 and padding >= 0, got {self}")
         if max(self.padding[0], self.padding[2]) >= span[0] or max(self.padding[1], self.padding[3]) >= span[1]:
             raise ShapeError(
                 f"{type(self).__name__}: expected padding smaller than the window {tuple(span)}, got {self.padding}; "

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..typing import Array
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Array
+
 from .layer import Rectifier
 
 

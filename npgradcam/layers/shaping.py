@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ..errors import ShapeError
-from ..typing import Array, Quad, Shape
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Array, Quad, Shape
+
 from .layer import Layer, expect_axes
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..typing import Array
+from npgradcam.typing import Array
+
 from .layer import Layer
 
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from .. import rules
-from ..errors import NpGradcamError
-from ..models import Model
-from ..network import Network
-from ..typing import Array
+from npgradcam import rules
+from npgradcam.errors import NpGradcamError
+from npgradcam.models import Model
+from npgradcam.network import Network
+from npgradcam.typing import Array
+
 from .records import InputSignal, about, check_signal_shape
 from .start import Images, Score, network_of, tape_of
 from .target import rows

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NpGradcamError
-from ..layers import AdaptiveAvgPool2d, Dropout, Flatten, GlobalAvgPool2d, Linear
-from ..models import Model
-from ..network import Network
+from npgradcam.errors import NpGradcamError
+from npgradcam.layers import AdaptiveAvgPool2d, Dropout, Flatten, GlobalAvgPool2d, Linear
+from npgradcam.models import Model
+from npgradcam.network import Network, Tape
+
 from .grad_cam import weighted_sum
 from .records import ClassActivationMap, about
 from .start import Images, Score, explained_output, network_of, spatial, tape_of
@@ -22,7 +23,7 @@ class NoCamHeadError(NpGradcamError, ValueError):
 
 def cam(net: Network | Model, images: Images, target: Any = None, *, output: str | None = None,
         score: Score = "logit") -> ClassActivationMap:
-    """Show where the last feature maps hold evidence for a class, with the head's own weights.
+    r"""Show where the last feature maps hold evidence for a class, with the head's own weights.
 
     Parameters
     ----------
@@ -44,7 +45,7 @@ def cam(net: Network | Model, images: Images, target: Any = None, *, output: str
 
     Notes
     -----
-    .. math:: M_c(i, j) = \\sum_k w^c_k A^k_{ij}
+    .. math:: M_c(i, j) = \sum_k w^c_k A^k_{ij}
 
     The paper's map has no ReLU: that is `signed_cam`. The head's bias is left out, as in the paper, so the mean of
     `signed_cam` plus the bias is the logit. On such a network CAM is Z times Grad-CAM, Z = I J.
@@ -54,7 +55,8 @@ def cam(net: Network | Model, images: Images, target: Any = None, *, output: str
     .. [1] Zhou et al., CVPR 2016, section 2, equation (2).
     """
     network = network_of(net)
-    layer, head = cam_head(network, images.output if hasattr(images, "output") else explained_output(net, output, score))
+    explained = images.output if isinstance(images, Tape) else explained_output(net, output, score)
+    layer, head = cam_head(network, explained)
     tape = tape_of(net, images, (layer,), output, score)
     row = rows(tape, target, labels=getattr(net, "labels", None))
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..models import Model
-from ..network import Network
-from ..typing import Array
+from npgradcam.models import Model
+from npgradcam.network import Network
+from npgradcam.typing import Array
+
 from .grad_cam import weighted_sum
 from .records import ClassActivationMap, about
 from .start import Images, Score, layer_of, network_of, spatial, tape_of
@@ -18,7 +19,7 @@ from .target import rows
 def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = None, layer: str | None = None, *,
                             seed: Array | None = None, region: Array | None = None, output: str | None = None,
                             score: Score = "logit") -> ClassActivationMap:
-    """Show where one layer's feature maps hold evidence against a class.
+    r"""Show where one layer's feature maps hold evidence against a class.
 
     Parameters
     ----------
@@ -32,7 +33,7 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
 
     Notes
     -----
-    .. math:: \\alpha^c_k = \\frac{1}{Z} \\sum_{ij} -\\frac{\\partial y^c}{\\partial A^k_{ij}}
+    .. math:: \alpha^c_k = \frac{1}{Z} \sum_{ij} -\frac{\partial y^c}{\partial A^k_{ij}}
 
     and the map as in Grad-CAM. Before its ReLU it is the negative of Grad-CAM's signed map.
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from ..models import Model
-from ..network import Network
-from ..typing import Array, IntArray
+from npgradcam.models import Model
+from npgradcam.network import Network
+from npgradcam.typing import Array, IntArray
+
 from .records import ClassActivationMap, about
 from .start import Images, Score, layer_of, network_of, spatial, tape_of
 from .target import rows
@@ -17,7 +18,7 @@ from .target import rows
 def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: str | None = None, *,
              seed: Array | None = None, region: Array | None = None, output: str | None = None,
              score: Score = "logit") -> ClassActivationMap:
-    """Show where one layer's feature maps hold evidence for a class.
+    r"""Show where one layer's feature maps hold evidence for a class.
 
     Parameters
     ----------
@@ -48,8 +49,8 @@ def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: st
 
     Notes
     -----
-    .. math:: \\alpha^c_k = \\frac{1}{Z} \\sum_{ij} \\frac{\\partial y^c}{\\partial A^k_{ij}}, \\qquad
-              L^c = \\mathrm{ReLU}\\Big(\\sum_k \\alpha^c_k A^k\\Big)
+    .. math:: \alpha^c_k = \frac{1}{Z} \sum_{ij} \frac{\partial y^c}{\partial A^k_{ij}}, \qquad
+              L^c = \mathrm{ReLU}\Big(\sum_k \alpha^c_k A^k\Big)
 
     y^c is the score before softmax. The map stays at the layer's size: `maps.upsample` enlarges it, in sight.
     The paper publishes only L^c; `signed_cam` is the sum before its ReLU.

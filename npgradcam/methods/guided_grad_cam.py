@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from .. import maps
-from ..models import Model
-from ..network import Network
-from ..typing import Array
+from npgradcam import maps
+from npgradcam.models import Model
+from npgradcam.network import Network
+from npgradcam.typing import Array
+
 from .backprop import backprop
 from .grad_cam import grad_cam
 from .records import ClassActivationMap, InputSignal

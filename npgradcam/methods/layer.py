@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..errors import UnknownLayerError
-from ..layers import (
+from npgradcam.errors import UnknownLayerError
+from npgradcam.layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
     BatchNorm2d,
@@ -17,8 +17,8 @@ from ..layers import (
     Pad,
     Softmax,
 )
-from ..network import Network
-from ..typing import Shape
+from npgradcam.network import Network
+from npgradcam.typing import Shape
 
 POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d)
 STEP_OVER = (*POOLS, Dropout, Pad)

@@ -12,13 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import maps
-from ..colours import BLUE_WHITE_RED, TURBO, colourise
-from ..errors import OutputExistsError, ShapeError
-from ..images import Prepared, Preprocess, read_image
-from ..models import Labels, Model
-from ..network import Network, Tape
-from ..typing import Array, IntArray
+from npgradcam import maps
+from npgradcam.colours import BLUE_WHITE_RED, TURBO, colourise
+from npgradcam.errors import OutputExistsError, ShapeError
+from npgradcam.images import Prepared, Preprocess, read_image
+from npgradcam.models import Labels, Model
+from npgradcam.network import Network, Tape
+from npgradcam.typing import Array, IntArray
+
 from .target import Rows
 
 Picture = NDArray[np.uint8]
@@ -169,14 +170,14 @@ class ClassActivationMap(Explanation):
     def notes(self) -> tuple[str, ...]:
         """Say for which rows no cell has positive evidence."""
         return tuple(
-            f"{self.method}: no cell of {self.layer} has positive evidence for {self.label(row)}; the map is zero "
+            f"{self.method}: no cell of {self.layer} has positive evidence for {self.label(int(row))}; the map is zero "
             "everywhere, and the signed map is in signed_cam"
             for row in np.flatnonzero(maps.is_zero(self.cam))
         )
 
     def arrays(self, row: int = 0) -> Array:
         """Return the signed map of a row, (I, J)."""
-        return self.signed_cam[row]
+        return np.asarray(self.signed_cam[row])
 
     def picture(self, row: int = 0) -> Picture:
         """Return the map of a row at 16 pixels a cell, turbo over its own maximum."""
@@ -237,11 +238,14 @@ class InputSignal(Explanation):
     def notes(self) -> tuple[str, ...]:
         """Say for which rows nothing arrived."""
         empty = np.flatnonzero(~self.signal.reshape(len(self), -1).any(axis=1))
-        return tuple(f"{self.method}: nothing arrives at the input for {self.label(row)}; the signal is zero" for row in empty)
+        return tuple(
+            f"{self.method}: nothing arrives at the input for {self.label(int(row))}; the signal is zero"
+            for row in empty
+        )
 
     def arrays(self, row: int = 0) -> Array:
         """Return the signal of a row, (C, H, W)."""
-        return self.signal[row]
+        return np.asarray(self.signal[row])
 
     def picture(self, row: int = 0) -> Picture:
         """Return the signal of a row as a picture around mid grey, scaled by its largest magnitude."""

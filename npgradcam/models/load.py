@@ -10,12 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from ..errors import MissingPackageError, ModelFormatError, close_matches
-from ..formats import read_checkpoint, read_npz
-from ..images import Preprocess, lite, preset
-from ..kernels import Backend
-from ..network import Network
-from ..typing import Array
+from npgradcam.errors import MissingPackageError, ModelFormatError, close_matches
+from npgradcam.formats import read_checkpoint, read_npz
+from npgradcam.images import Preprocess, lite, preset
+from npgradcam.kernels import Backend
+from npgradcam.network import Network
+from npgradcam.typing import Array
+
 from .efficientnet_lite import efficientnet_lite
 from .graph import Graph
 from .labels import INSTALL, Labels, imagenet_labels
@@ -138,7 +139,7 @@ def _weights(name: str, entry: Entry, given: object) -> tuple[Weights, str]:
 def _shipped(name: str, entry: Entry) -> Path:
     """Return the weights file that an ordinary package, or this one, brings; nothing of that package is run."""
     if entry.weights is None:
-        raise ModelFormatError(f"{name}: no weights come along; bring a checkpoint: load({name!r}, weights='{name}.pth')")
+        raise ModelFormatError(f"{name}: no weights come along; bring a checkpoint, load({name!r}, weights=FILE)")
     if entry.weights.endswith(".npz"):
         return HERE / entry.weights
     spec = find_spec(entry.weights)

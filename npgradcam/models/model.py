@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from ..errors import NpGradcamError, TargetError
-from ..images import PRESETS, Prepared, Preprocess
-from ..layers import Softmax
-from ..network import Network, Tape
-from ..rules import Rule, gradient
-from ..typing import Array, IntArray
+from npgradcam.errors import NpGradcamError, TargetError
+from npgradcam.images import PRESETS, Prepared, Preprocess
+from npgradcam.layers import Softmax
+from npgradcam.network import Network, Tape
+from npgradcam.rules import Rule, gradient
+from npgradcam.typing import Array, IntArray
+
 from .labels import Labels
 
 
-class Prediction(NamedTuple):
+@dataclass(frozen=True)
+class Prediction:
     """One line of what a network says of an image: `logit` as it is, `probability` after softmax over all classes."""
 
     rank: int

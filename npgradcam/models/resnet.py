@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..layers import Add, Flatten, GlobalAvgPool2d, MaxPool2d, ReLU
+from npgradcam.layers import Add, Flatten, GlobalAvgPool2d, MaxPool2d, ReLU
+
 from .graph import Graph
 from .weights import Weights
 

@@ -22,7 +22,9 @@ from ..maps import upsample
 CLASSES = ("circle", "square", "triangle", "cross")
 SIDE = 32
 FINE = 4  # each pixel is the mean of FINE x FINE points
-RADIUS = (4.0, 6.5)  # of the circle whose area the shape has
+RADIUS = (4.5, 6.5)  # of the circle whose area the shape has
+CONTRAST = 60  # levels by which a shape is at least brighter or darker than the background
+TILT = 0.2  # tangent of half the largest angle: 23 degrees
 REACH = 1.5552  # no shape goes further than REACH * radius from its centre: the triangle's corners
 HELD_OUT = {"count": 64, "seed": 2016}  # the pictures in shapes_data.npz; training never sees this seed
 
@@ -158,9 +160,8 @@ def _paint(picture: Grey, window: Window, points: NDArray[np.bool_], colour: Gre
     return covered
 
 
-def _turn(draw: Draw, x: Grey, y: Grey) -> tuple[Grey, Grey]:
-    """Rotate by an angle of -90 to 90 degrees: cos = (1 - t^2) / (1 + t^2), sin = 2 t / (1 + t^2), t its half's tangent."""
-    t = draw.uniform(-1, 1)
+def _turn(t: float, x: Grey, y: Grey) -> tuple[Grey, Grey]:
+    """Rotate by an angle whose half has the tangent t: cos = (1 - t^2) / (1 + t^2), sin = 2 t / (1 + t^2)."""
     cos, sin = (1 - t * t) / (1 + t * t), 2 * t / (1 + t * t)
     return cos * x + sin * y, cos * y - sin * x
 
@@ -174,9 +175,9 @@ def _shape(draw: Draw, picture: Grey, background: Grey, label: int, radii: tuple
     radius = draw.uniform(*radii)
     reach = REACH * radius
     window = _window(draw.uniform(columns[0] + reach, columns[1] - reach), draw.uniform(reach, SIDE - reach), reach)
-    points = inside(label, *_turn(draw, window.x, window.y), radius)
+    points = inside(label, *_turn(draw.uniform(-TILT, TILT), window.x, window.y), radius)
     colour = draw.uniform(0, 255, 3)
-    while abs(colour - background).sum() < 200:  # a shape that nobody can see teaches nothing
+    while abs((colour - background).mean()) < CONTRAST:
         colour = draw.uniform(0, 255, 3)
     covered = _paint(picture, window, points, colour)
     across = np.flatnonzero(covered.any(axis=0)) + window.columns.start
@@ -187,12 +188,12 @@ def _shape(draw: Draw, picture: Grey, background: Grey, label: int, radii: tuple
 def _background(draw: Draw) -> tuple[Grey, Grey]:
     """Return a picture of blotches, two lines and six specks, (H, W, 3), and the colour that it began with, (3,)."""
     colour = draw.uniform(30, 225, 3)
-    blotches = upsample(draw.uniform(-40, 40, (3, 6, 6)), (SIDE, SIDE))
+    blotches = upsample(draw.uniform(-30, 30, (3, 6, 6)), (SIDE, SIDE))
     picture = colour + blotches.transpose(1, 2, 0)
     for _ in range(2):
         length, width = draw.uniform(4, 12), draw.uniform(0.3, 0.7)
         window = _window(*draw.uniform(0, SIDE, 2), length + 1)
-        x, y = _turn(draw, window.x, window.y)
+        x, y = _turn(draw.uniform(-1, 1), window.x, window.y)
         _paint(picture, window, (abs(x) <= length) & (abs(y) <= width), draw.uniform(0, 255, 3))
     for _ in range(6):
         radius = draw.uniform(0.5, 1.3)
@@ -202,5 +203,5 @@ def _background(draw: Draw) -> tuple[Grey, Grey]:
 
 
 def _noisy(draw: Draw, picture: Grey) -> NDArray[np.uint8]:
-    noise = draw.uniform(-12, 12, (2, *picture.shape))
+    noise = draw.uniform(-8, 8, (2, *picture.shape))
     return np.rint(np.clip(picture + noise[0] + noise[1], 0, 255)).astype(np.uint8)

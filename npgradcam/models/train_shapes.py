@@ -6,21 +6,11 @@ gradients, and Adam does the rest. The same seed on the same machine gives the s
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Iterator, Sequence
-from time import perf_counter
-
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import kernels
-from .._version import __version__
-from ..formats import write_npz
 from ..network import Network
 from ..typing import Array
-from .shapes import PREPROCESS, shapes_graph, shapes_network
-from .shapes_data import HELD_OUT, ShapesData, held_out, shapes_data
-from .weights import random_weights
 
 PICTURES = 8000
 BATCH = 50

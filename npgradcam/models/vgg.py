@@ -1,8 +1,9 @@
-"""VGG-16: thirteen 3x3 convolutions in five groups, three linear layers (Simonyan & Zisserman 2015, table 1, column D)."""
+"""VGG-16: thirteen 3x3 convolutions in five groups, three linear layers (Simonyan & Zisserman 2015, table 1, D)."""
 
 from __future__ import annotations
 
-from ..layers import AdaptiveAvgPool2d, Dropout, Flatten, MaxPool2d, ReLU
+from npgradcam.layers import AdaptiveAvgPool2d, Dropout, Flatten, MaxPool2d, ReLU
+
 from .graph import Graph
 from .weights import Weights
 

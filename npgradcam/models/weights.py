@@ -11,9 +11,9 @@ from zlib import crc32
 
 import numpy as np
 
-from ..errors import ModelFormatError
-from ..layers import BatchNorm2d, Conv2d, Linear
-from ..typing import Array, Pair, Shape
+from npgradcam.errors import ModelFormatError
+from npgradcam.layers import BatchNorm2d, Conv2d, Linear
+from npgradcam.typing import Array, Pair, Shape
 
 _LISTED = 12
 
@@ -39,7 +39,8 @@ class Weights:
         """Return the array of that name; a missing or misshapen one is noted and stands in as zeros."""
         array = self._find(name, shape)
         if array is None or array.shape != shape:
-            self.problems.append(f"missing {name} {shape}" if array is None else f"{name} is {array.shape}, not {shape}")
+            got = "missing" if array is None else f"got {array.shape}"
+            self.problems.append(f"{name}: expected {shape}, {got}")
             array = np.zeros(shape, np.float32)
         self.taken[name] = array
         return array
@@ -53,8 +54,9 @@ class Weights:
 
     def norm(self, name: str, channels: int, epsilon: float = 1e-5) -> BatchNorm2d:
         """Return a batch normalisation with the parameters of that name."""
-        parts = (self.take(f"{name}.{part}", channels) for part in ("weight", "bias", "running_mean", "running_var"))
-        return BatchNorm2d(*parts, epsilon)
+        gamma, beta = self.take(f"{name}.weight", channels), self.take(f"{name}.bias", channels)
+        mean, variance = self.take(f"{name}.running_mean", channels), self.take(f"{name}.running_var", channels)
+        return BatchNorm2d(gamma, beta, mean, variance, epsilon)
 
     def linear(self, name: str, outputs: int, inputs: int) -> Linear:
         """Return a linear layer with the parameters of that name."""

@@ -1,0 +1,138 @@
+"""Which slow definition each layer is held against, in both directions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from ..errors import UnknownLayerError, close_matches
+from ..layers import (
+    AdaptiveAvgPool2d,
+    Add,
+    AvgPool2d,
+    BatchNorm2d,
+    Clip,
+    Concat,
+    Conv2d,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Layer,
+    Linear,
+    MaxPool2d,
+    Pad,
+    ReLU,
+    ReLU6,
+    Softmax,
+)
+from . import definitions as slow
+from .definitions.numbers import Numbers
+
+
+class Twin(NamedTuple):
+    """The definition of one kind of layer: `forward(layer, *xs)` and `backward(layer, signal, *xs)`."""
+
+    forward: Callable[..., Any]
+    backward: Callable[..., Any]
+
+
+def _conv(layer: Conv2d) -> dict[str, Any]:
+    return {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
+
+
+def _max(layer: MaxPool2d) -> dict[str, Any]:
+    return {name: getattr(layer, name) for name in ("kernel", "stride", "padding", "ceil", "dilation")}
+
+
+def _avg(layer: AvgPool2d) -> dict[str, Any]:
+    return {name: getattr(layer, name) for name in ("kernel", "stride", "padding", "ceil", "count_include_pad")}
+
+
+TWINS: dict[type[Layer], Twin] = {
+    Conv2d: Twin(
+        lambda layer, x: slow.conv2d(x, layer.weight, layer.bias, **_conv(layer)),
+        lambda layer, signal, x: slow.conv2d_adjoint(signal, layer.weight, x.shape, **_conv(layer)),
+    ),
+    Linear: Twin(
+        lambda layer, x: slow.linear(x, layer.weight, layer.bias),
+        lambda layer, signal, x: slow.linear_adjoint(signal, layer.weight),
+    ),
+    BatchNorm2d: Twin(
+        lambda layer, x: slow.batch_norm2d(x, **layer.parameters, epsilon=layer.epsilon),
+        lambda layer, signal, x: slow.batch_norm2d_adjoint(signal, layer.weight, layer.variance, layer.epsilon),
+    ),
+    ReLU: Twin(
+        lambda layer, x: slow.relu(x),
+        lambda layer, signal, x: slow.rectifier_signal(signal, x),
+    ),
+    Clip: Twin(
+        lambda layer, x: slow.clip(x, layer.low, layer.high),
+        lambda layer, signal, x: slow.rectifier_signal(signal, x, layer.low, layer.high),
+    ),
+    ReLU6: Twin(
+        lambda layer, x: slow.clip(x, 0, 6),
+        lambda layer, signal, x: slow.rectifier_signal(signal, x, 0, 6),
+    ),
+    MaxPool2d: Twin(
+        lambda layer, x: slow.max_pool2d(x, **_max(layer))[0],
+        lambda layer, signal, x: slow.max_pool2d_adjoint(signal, slow.max_pool2d(x, **_max(layer))[1], x.shape),
+    ),
+    AvgPool2d: Twin(
+        lambda layer, x: slow.avg_pool2d(x, **_avg(layer)),
+        lambda layer, signal, x: slow.avg_pool2d_adjoint(signal, x.shape, **_avg(layer)),
+    ),
+    GlobalAvgPool2d: Twin(
+        lambda layer, x: slow.global_avg_pool2d(x),
+        lambda layer, signal, x: slow.global_avg_pool2d_adjoint(signal, x.shape),
+    ),
+    AdaptiveAvgPool2d: Twin(
+        lambda layer, x: slow.adaptive_avg_pool2d(x, layer.sizes),
+        lambda layer, signal, x: slow.adaptive_avg_pool2d_adjoint(signal, x.shape),
+    ),
+    Flatten: Twin(
+        lambda layer, x: slow.flatten(x),
+        lambda layer, signal, x: slow.flatten_adjoint(signal, x.shape),
+    ),
+    Dropout: Twin(
+        lambda layer, x: slow.wide(x),
+        lambda layer, signal, x: slow.wide(signal),
+    ),
+    Softmax: Twin(
+        lambda layer, x: slow.softmax(x),
+        lambda layer, signal, x: slow.softmax_adjoint(signal, slow.softmax(x)),
+    ),
+    Add: Twin(
+        lambda layer, *xs: slow.add(*xs),
+        lambda layer, signal, *xs: slow.add_adjoint(signal, len(xs)),
+    ),
+    Concat: Twin(
+        lambda layer, *xs: slow.concat(*xs),
+        lambda layer, signal, *xs: slow.concat_adjoint(signal, [x.shape[1] for x in xs]),
+    ),
+    Pad: Twin(
+        lambda layer, x: slow.pad(x, layer.padding, layer.value),
+        lambda layer, signal, x: slow.pad_adjoint(signal, x.shape, layer.padding),
+    ),
+}
+
+
+def slow_forward(layer: Layer, *xs: Numbers) -> Numbers:
+    """Return the layer's output by its definition: int64 where every number is whole and no mean is taken."""
+    y: Numbers = _twin(layer).forward(layer, *xs)
+    return y
+
+
+def slow_backward(layer: Layer, signal: Numbers, *xs: Numbers) -> tuple[Numbers, ...]:
+    """Return one signal per input by the definition of the layer's adjoint at `xs`, under the gradient rule."""
+    down = _twin(layer).backward(layer, signal, *xs)
+    return down if isinstance(down, tuple) else (down,)
+
+
+def _twin(layer: Layer) -> Twin:
+    if type(layer) not in TWINS:
+        names = [kind.__name__ for kind in TWINS]
+        raise UnknownLayerError(
+            f"no slow definition of {type(layer).__name__}; near it: {close_matches(type(layer).__name__, names)}; "
+            "add one to npgradcam.testing.twins.TWINS"
+        )
+    return TWINS[type(layer)]
