@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from bisect import bisect_right
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -54,7 +55,7 @@ class Lettering:
 
         Words that are longer than a line are broken where the line ends.
         """
-        words = self.drawable(text).split()
+        words = " ".join(self.drawable(text).split())[: width * lines + 1].split()  # no letter is under a pixel wide
         done: list[str] = []
         current = ""
         while words:
@@ -66,7 +67,7 @@ class Lettering:
                 done.append(current)
                 current, words = "", [word, *words]
             else:
-                head = max(1, next((n for n in range(len(word), 1, -1) if self.width(word[:n]) <= width), 1))
+                head = max(1, self._longest(word, width))
                 done.append(word[:head])
                 words = [word[head:], *words] if word[head:] else words
             if len(done) == lines and (current or words):
@@ -74,9 +75,11 @@ class Lettering:
         return [*done, current] if current else done
 
     def _shorten(self, text: str, width: int) -> str:
-        while text and self.width(f"{text.rstrip()}...") > width:
-            text = text[:-1]
-        return f"{text.rstrip()}..."
+        return f"{text[: self._longest(text, width - self.width('...'))].rstrip()}..."
+
+    def _longest(self, text: str, width: int) -> int:
+        """Return how many letters of text fit into the width."""
+        return bisect_right(range(1, len(text) + 1), width, key=lambda count: self.width(text[:count]))
 
     def drawable(self, text: str) -> str:
         """Replace what the typeface does not have: by ASCII, by the letter without its accent, or by "?"."""

@@ -44,6 +44,7 @@ def correlate2d(x: Array, weight: Array, stride: Pair, padding: Quad, dilation: 
     -------
     ndarray of shape (N, O, I, J)
     """
+    _check_weight("x", x, weight, x.shape[1] // groups if x.shape[1] % groups == 0 else -1, weight.shape[1], groups)
     sizes = geometry.output_sizes(x.shape, weight.shape[2:], stride, padding, dilation)
     canvas = geometry.reach(sizes, weight.shape[2:], stride, dilation)
     padded = geometry.pad_to(x, padding[0], padding[1], *canvas)
@@ -68,6 +69,7 @@ def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, padding: Qua
     -------
     ndarray of shape (R, C, H, W)
     """
+    _check_weight("signal", signal, weight, signal.shape[1], weight.shape[0], groups)
     sizes = geometry.output_sizes(shape, weight.shape[2:], stride, padding, dilation)
     _same_shape("signal", signal.shape[1:], (weight.shape[0], *sizes))
     canvas = geometry.reach(sizes, weight.shape[2:], stride, dilation)
@@ -99,14 +101,24 @@ def max_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Quad, dilation: Pa
     """
     canvas = geometry.reach(sizes, kernel, stride, dilation)
     padded = geometry.pad_to(x, padding[0], padding[1], *canvas, value=-np.inf)
+    _check_dtype("x", x)
     y, index = backend().max_pool2d(_plain(padded), kernel, stride, dilation, sizes)
+    if any(padding) and np.isneginf(y).any():  # a window of nothing but -inf: its first cell wins, not the padding
+        row, column = (
+            s * np.arange(n) + d * np.maximum(0, -(-(before - s * np.arange(n)) // d))
+            for s, n, d, before in zip(stride, sizes, dilation, padding[:2], strict=True)
+        )
+        index = np.where(np.isneginf(y), row[:, None] * canvas[1] + column, index).astype(index.dtype)
     return y, index
 
 
 def max_pool2d_adjoint(signal: Array, index: IntArray, kernel: Pair, stride: Pair, padding: Quad, dilation: Pair,
                        shape: Shape) -> Array:
     """Pay each window's signal to the cell that won: (R, C, I, J) -> (R, C, H, W)."""
+    _check_dtype("signal", signal)
     _same_shape("signal", signal.shape[1:], index.shape[1:])
+    if index.shape[0] not in (1, signal.shape[0]):
+        raise ShapeError(f"signal: expected {index.shape[0]} rows, one per image, got {signal.shape[0]}")
     canvas = geometry.reach((signal.shape[2], signal.shape[3]), kernel, stride, dilation)
     if index.size and not 0 <= int(index.min()) <= int(index.max()) < canvas[0] * canvas[1]:
         raise ShapeError(f"max_pool2d_adjoint: an index lies outside the canvas {canvas}; is it another layer's cache?")
@@ -117,6 +129,19 @@ def max_pool2d_adjoint(signal: Array, index: IntArray, kernel: Pair, stride: Pai
 def _plain(x: Array) -> Array:
     """Return C-contiguous, aligned, writeable memory, so that each kernel is compiled for one kind of array only."""
     return np.require(x, requirements=["C", "A", "W"])
+
+
+def _check_dtype(what: str, x: Array) -> None:
+    if x.dtype not in (np.float32, np.float64) or x.ndim != 4:
+        raise ShapeError(f"{what}: expected float32 or float64 with 4 axes, got {x.dtype} of shape {x.shape}")
+
+
+def _check_weight(what: str, x: Array, weight: Array, channels: int, expected: int, groups: int) -> None:
+    _check_dtype(what, x)
+    if x.dtype != weight.dtype:
+        raise ShapeError(f"{what}: expected the weights' {weight.dtype}, got {x.dtype}; convert one with astype")
+    if channels != expected or weight.ndim != 4 or groups < 1 or weight.shape[0] % groups:
+        raise ShapeError(f"{what} of shape {x.shape} does not fit weights of shape {weight.shape} in {groups} groups")
 
 
 def _same_shape(what: str, got: Shape, expected: Shape) -> None:

@@ -8,7 +8,7 @@ from npgradcam import kernels
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, Pair, Quad, Shape
 
-from .layer import Layer, expect_axes, expect_channels
+from .layer import Layer, expect_axes, expect_channels, expect_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,12 +34,16 @@ class Conv2d(Layer):
     groups: int = 1
 
     def __post_init__(self) -> None:
-        outputs, groups = self.weight.shape[0], self.groups
-        if self.weight.ndim != 4 or groups < 1 or outputs % groups or self.bias.shape != (outputs,):
+        outputs, groups = self.weight.shape[:1], self.groups
+        if self.weight.ndim != 4 or groups < 1 or outputs[0] % groups or self.bias.shape != outputs:
             raise ShapeError(
                 f"Conv2d: expected weight (O, C / groups, U, V), bias (O,) and groups that divide O, "
                 f"got {self.weight.shape}, {self.bias.shape}, groups {groups}"
             )
+        expect_whole("stride", self.stride, 2)
+        expect_whole("dilation", self.dilation, 2)
+        if self.padding != "same":
+            expect_whole("padding", self.padding, 4)
         if min(self.stride + self.dilation) < 1 or (self.padding != "same" and min(self.padding) < 0):
             raise ShapeError(
                 f"Conv2d: expected stride and dilation >= 1 and padding >= 0, "

@@ -72,6 +72,12 @@ class Rectifier(Layer):
         return (rule(signal, cache),)
 
 
+def expect_whole(what: str, value: object, count: int) -> None:
+    """Refuse anything but a tuple of `count` whole numbers."""
+    if not isinstance(value, tuple) or len(value) != count or not all(isinstance(v, int) for v in value):
+        raise ShapeError(f"{what}: expected {count} whole numbers, got {value!r}")
+
+
 def expect_axes(x: Shape, axes: str) -> None:
     """Refuse an array with another number of axes than letters in `axes`."""
     if len(x) != len(axes):

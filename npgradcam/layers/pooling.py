@@ -12,7 +12,7 @@ from npgradcam.errors import ShapeError
 from npgradcam.kernels import geometry
 from npgradcam.typing import Array, Pair, Quad, Shape
 
-from .layer import Layer, expect_axes
+from .layer import Layer, expect_axes, expect_whole
 
 
 class _Pool2d(Layer):
@@ -25,18 +25,19 @@ class _Pool2d(Layer):
     dilation: Pair = (1, 1)
 
     def __post_init__(self) -> None:
-        span = [d * (u - 1) + 1 for u, d in zip(self.kernel, self.dilation, strict=True)]
+        for name, count in (("kernel", 2), ("stride", 2), ("padding", 4), ("dilation", 2)):
+            expect_whole(name, getattr(self, name), count)
         if min(self.kernel + self.stride + self.dilation) < 1 or min(self.padding) < 0:
             raise ShapeError(f"expected kernel, stride, dilation >= 1 and padding >= 0, got {self}")
-        if max(self.padding[0], self.padding[2]) >= span[0] or max(self.padding[1], self.padding[3]) >= span[1]:
-            raise ShapeError(
-                f"{type(self).__name__}: expected padding smaller than the window {tuple(span)}, got {self.padding}; "
-                "a window that sees only padding has no value"
-            )
 
     def output_shape(self, *shapes: Shape) -> Shape:
         expect_axes(shapes[0], "NCHW")
         sizes = geometry.output_sizes(shapes[0], self.kernel, self.stride, self.padding, self.dilation, self.ceil)
+        for axis in (0, 1):
+            looks_at = self.stride[axis] * np.arange(sizes[axis])[:, None] - self.padding[axis]
+            looks_at = looks_at + self.dilation[axis] * np.arange(self.kernel[axis])
+            if not ((looks_at >= 0) & (looks_at < shapes[0][2 + axis])).any(axis=1).all():
+                raise ShapeError(f"a window of {self} sees only padding of shape {shapes[0]}, so it has no value")
         return (*shapes[0][:2], *sizes)
 
 
@@ -47,7 +48,7 @@ class MaxPool2d(_Pool2d):
     Parameters
     ----------
     kernel, stride, dilation : (int, int)
-    padding : (top, left, bottom, right), smaller than the window
+    padding : (top, left, bottom, right)
         Padding is minus infinity: it never wins.
     ceil : bool
         Round the number of windows up instead of down.
@@ -79,7 +80,7 @@ class AvgPool2d(_Pool2d):
     Parameters
     ----------
     kernel, stride : (int, int)
-    padding : (top, left, bottom, right), smaller than the window
+    padding : (top, left, bottom, right)
     ceil : bool
         Round the number of windows up instead of down.
     count_include_pad : bool
@@ -157,27 +158,28 @@ class AdaptiveAvgPool2d(Layer):
     sizes: Pair
 
     def forward(self, x: Array) -> tuple[Array, Shape]:  # (N, C, H, W) -> (N, C, I, J)
-        # y[n,c] = P x[n,c] Q^T, with P[i,h] = 1/count[i] where window i reads row h, and Q likewise for columns
-        self.output_shape(x.shape)
-        P, Q = self._windows(x.shape, x.dtype)
-        return P @ x @ Q.T, x.shape
+        # y[n,c,i,j] = mean of x[n,c] over the rows of window i and the columns of window j
+        y = np.empty(self.output_shape(x.shape), x.dtype)
+        for i, rows in enumerate(self._windows(x.shape[2], self.sizes[0])):
+            for j, columns in enumerate(self._windows(x.shape[3], self.sizes[1])):
+                y[:, :, i, j] = x[:, :, rows, columns].mean(axis=(2, 3))
+        return y, x.shape
 
     def backward(self, signal: Array, shape: Shape) -> tuple[Array]:
-        # dx[n,c] = P^T signal[n,c] Q
-        P, Q = self._windows(shape, signal.dtype)
-        return (P.T @ signal @ Q,)
+        # every cell of window (i, j) gets signal[n,c,i,j] / count; where windows overlap, shares add
+        dx = np.zeros((*signal.shape[:2], *shape[2:]), signal.dtype)
+        for i, rows in enumerate(self._windows(shape[2], self.sizes[0])):
+            for j, columns in enumerate(self._windows(shape[3], self.sizes[1])):
+                window = dx[:, :, rows, columns]
+                window += signal[:, :, i, j, None, None] / (window.shape[2] * window.shape[3])
+        return (dx,)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         expect_axes(shapes[0], "NCHW")
+        if min(self.sizes) < 1:
+            raise ShapeError(f"expected at least one window on each axis, got {self.sizes}")
         return (*shapes[0][:2], *self.sizes)
 
-    def _windows(self, shape: Shape, dtype: Any) -> tuple[Array, Array]:
-        rows, columns = (_average_matrix(shape[2 + a], self.sizes[a]).astype(dtype) for a in (0, 1))
-        return rows, columns
-
-
-def _average_matrix(length: int, windows: int) -> Array:
-    """P of shape (windows, length); each row is a mean over its window."""
-    i, h = np.arange(windows)[:, None], np.arange(length)
-    reads = (h >= i * length // windows) & (h < -(-(i + 1) * length // windows))
-    return np.asarray(reads / reads.sum(axis=1, keepdims=True))
+    @staticmethod
+    def _windows(length: int, count: int) -> list[slice]:
+        return [slice(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]

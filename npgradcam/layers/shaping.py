@@ -11,7 +11,7 @@ import numpy as np
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, Quad, Shape
 
-from .layer import Layer, expect_axes
+from .layer import Layer, expect_axes, expect_whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,6 +93,7 @@ class Pad(Layer):
     value: float = 0.0
 
     def __post_init__(self) -> None:
+        expect_whole("padding", self.padding, 4)
         if min(self.padding) < 0:
             raise ShapeError(f"Pad: expected padding >= 0, got {self.padding}")
 

@@ -11,6 +11,6 @@ from .completeness import check_completeness
 from .twins import slow_backward, slow_forward
 
 __all__ = [
-    "check_adjoint", "check_completeness", "check_gradient", "check_parameter_gradients", "definitions", "slow_backward",
-    "slow_forward",
+    "check_adjoint", "check_completeness", "check_gradient", "check_parameter_gradients", "definitions",
+    "slow_backward", "slow_forward",
 ]

@@ -63,8 +63,8 @@ def check_adjoint(layer: Layer, *xs: Array, tolerance: float | None = None, rows
     above, below = _dot(y.astype(float) - offset, v), sum(_dot(u, part) for u, part in zip(us, down, strict=True))
     scale = (_norm(y) + _norm(offset)) * _norm(v)
     return _compare(
-        f"{type(layer).__name__}: backward is not the adjoint of forward", "<J u, v>", above, "<u, J^T v>", below, scale,
-        EXACT[str(y.dtype)] if tolerance is None else tolerance,
+        f"{type(layer).__name__}: backward is not the adjoint of forward",
+        "<J u, v>", above, "<u, J^T v>", below, scale, EXACT[str(y.dtype)] if tolerance is None else tolerance,
     )
 
 
@@ -135,7 +135,7 @@ def affine(layer: Layer, *xs: Array, seed: int = 1) -> bool:
     zero, one, minus, two = (layer.forward(*(x.dtype.type(t) * u for x, u in zip(xs, us, strict=True)))[0]
                              for t in (0, 1, -1, 2))
     close = 1e3 * np.finfo(one.dtype).eps * max(_largest(zero), _largest(one))
-    return _largest(one + minus - 2 * zero) <= close and _largest(two + zero - 2 * one) <= close
+    return bool(_largest(one + minus - 2 * zero) <= close and _largest(two + zero - 2 * one) <= close)
 
 
 def _differences(what: str, points: Sequence[Array], along: Callable[[list[Array], float], Array],
@@ -143,8 +143,8 @@ def _differences(what: str, points: Sequence[Array], along: Callable[[list[Array
     random, worst = np.random.default_rng(seed), 0.0
     h = 1e-5 * max(1.0, *(_largest(x) for x in points))
     for _ in range(directions):
-        ds = [random.uniform(-1, 1, x.shape) for x in points]
-        slope = (along(ds, h) - along(ds, -h)) / (2 * h)
+        ds: list[Array] = [random.uniform(-1, 1, x.shape) for x in points]
+        slope = np.subtract(along(ds, h), along(ds, -h)) / (2 * h)
         v = _normal(random, slope.shape, slope.dtype)
         found = sum(_dot(d, part) for d, part in zip(ds, backward(v), strict=True))
         scale = float(np.abs(slope * v).sum()) + 1e-2  # 1e-8 absolute where nearly nothing comes through

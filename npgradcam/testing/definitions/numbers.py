@@ -14,7 +14,7 @@ Numbers: TypeAlias = NDArray[Any]
 def wide(x: Any) -> Numbers:
     """Return a copy as int64 (whole numbers) or float64."""
     x = np.asarray(x)
-    return x.astype(np.int64 if x.dtype.kind in "iub" else np.float64)
+    return np.array(x, np.int64 if x.dtype.kind in "iub" else np.float64)
 
 
 def zeros(shape: Sequence[int], *like: Any) -> Numbers:

@@ -11,12 +11,12 @@ from .numbers import Numbers, wide
 
 
 def relu(x: Numbers) -> Numbers:
-    """y = x where x > 0, else 0; NaN stays NaN."""
+    """Return y = x where x > 0, else 0; NaN stays NaN."""
     return clip(x, 0, math.inf)
 
 
 def clip(x: Numbers, low: float, high: float) -> Numbers:
-    """y = low where x <= low, high where x >= high, else x; NaN stays NaN."""
+    """Return y = low where x <= low, high where x >= high, else x; NaN stays NaN."""
     y = wide(x)
     for place, value in np.ndenumerate(wide(x)):
         if value <= low:
@@ -82,7 +82,7 @@ def softmax(x: Numbers) -> Numbers:
 
 
 def softmax_adjoint(signal: Numbers, y: Numbers) -> Numbers:
-    """dx[n,c] = sum_d dy[n,d]/dx[n,c] signal[n,d], with dy[n,d]/dx[n,c] = y[n,d] (1 if c = d else 0) - y[n,d] y[n,c]."""
+    """dx[n,c] = sum_d signal[n,d] dy[n,d]/dx[n,c], where that is y[n,d] (1 if c = d else 0) - y[n,d] y[n,c]."""
     dx = np.zeros(signal.shape)
     for n, c, *place in np.ndindex(*signal.shape):
         for d in range(signal.shape[1]):

@@ -35,7 +35,7 @@ def linear_weight_gradient(signal: Numbers, x: Numbers) -> Numbers:
 
 
 def add(*xs: Numbers) -> Numbers:
-    """y = x1 + x2 + ..."""
+    """Return y = x1 + x2 + ..."""
     y = zeros(xs[0].shape, *xs)
     for x in xs:
         y += wide(x)

@@ -1,13 +1,4 @@
-"""Hypothesis strategies: layers with inputs that fit them, and small networks with images (H and W apart).
-
-Every strategy takes `numbers`, the kind of values that parameters and inputs have:
-
-- "real": normal random numbers, float64;
-- "apart": inputs with no two equal, none nearer than 0.004 to another or to a kink of a rectifier at a multiple of
-  0.01, so that finite differences do not cross one; parameters as "real";
-- "whole": integers -8 .. 8 (as float64), which float32 adds and multiplies exactly; averages then read a number of
-  cells that is a power of two wherever a layer could not be exact otherwise.
-"""
+"""A strategy for every kind of layer: settings at random, and inputs that fit."""
 
 from __future__ import annotations
 
@@ -15,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from hypothesis import strategies as st
 
-from ..errors import MissingPackageError
-from ..layers import (
+from ...layers import (
     AdaptiveAvgPool2d,
     Add,
     AvgPool2d,
@@ -36,14 +27,7 @@ from ..layers import (
     ReLU6,
     Softmax,
 )
-from ..typing import Array, Pair, Quad, Shape
-
-try:
-    from hypothesis import strategies as st
-except ImportError as error:
-    raise MissingPackageError(
-        "npgradcam.testing.strategies needs Hypothesis; install it: pip install hypothesis"
-    ) from error
+from ...typing import Array, Pair, Quad, Shape
 
 Kind: TypeAlias = Literal["real", "apart", "whole"]
 
@@ -111,7 +95,7 @@ def conv2d(draw: st.DrawFn, numbers: Kind = "real") -> Case:
     sides: Quad = draw(st.tuples(*(sizes(0, 3),) * 4))
     padding: Any = draw(st.one_of(st.just(sides), st.just("same")))
     smallest = (1, 1) if padding == "same" else _room(kernel, dilation, sides)
-    parameters = "whole" if numbers == "whole" else "real"
+    parameters: Kind = "whole" if numbers == "whole" else "real"
     weight, bias = draw(values((groups * outs, ins, *kernel), parameters)), draw(values((groups * outs,), parameters))
     x = draw(values(draw(shapes(groups * ins, smallest)), numbers))
     return Case(Conv2d(weight, bias, stride, padding, dilation, groups), (x,))
@@ -170,7 +154,8 @@ def linear(draw: st.DrawFn, numbers: Kind = "real") -> Case:
     """Rows of C numbers to rows of O."""
     rows, ins, outs = draw(sizes()), draw(sizes(1, 6)), draw(sizes(1, 5))
     kind: Kind = "whole" if numbers == "whole" else "real"
-    return Case(Linear(draw(values((outs, ins), kind)), draw(values((outs,), kind))), (draw(values((rows, ins), numbers)),))
+    weight, bias = draw(values((outs, ins), kind)), draw(values((outs,), kind))
+    return Case(Linear(weight, bias), (draw(values((rows, ins), numbers)),))
 
 
 @st.composite
