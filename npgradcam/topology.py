@@ -1,11 +1,11 @@
-"""What is where in a network: named nodes, what leads to what, and how large everything is. Nothing is computed here."""
+"""What is where in a network: named nodes, what leads to what, and how large everything is. Nothing is computed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from types import TracebackType
 
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError, close_matches
 from npgradcam.layers import Layer
@@ -100,16 +100,10 @@ class Topology:
         return sum(array.size for node in self.nodes for array in node.layer.parameters.values())
 
 
-class named:  # noqa: N801  (reads as a word: with named(node))
+@contextmanager
+def named(node: Node) -> Iterator[None]:
     """A layer's complaint gets the name of its place in the graph."""
-
-    def __init__(self, node: Node) -> None:
-        self.node = node
-
-    def __enter__(self) -> None:
-        """Begin."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        """Say where it was."""
-        if isinstance(error, ShapeError):
-            raise ShapeError(f"{type(self.node.layer).__name__} {self.node.name!r}: {error}") from None
+    try:
+        yield
+    except ShapeError as error:
+        raise ShapeError(f"{type(node.layer).__name__} {node.name!r}: {error}") from None

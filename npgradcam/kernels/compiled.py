@@ -6,6 +6,8 @@ order, so the result is bitwise the same for any number of threads. No `fastmath
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit, prange
 
@@ -13,6 +15,15 @@ from npgradcam.typing import Array, IntArray, Pair
 
 PIXELS = 512  # cells of y that one block computes: a block of patches stays in the cache
 COLUMNS = 64  # rows of the transposed product that one block of the adjoint computes
+
+
+def _compile(loops: Callable[..., None]) -> Callable[..., None]:
+    """Compile when first called; keep the machine code on disk for the next run where a folder can be written."""
+    try:
+        compiled: Callable[..., None] = njit(parallel=True, nogil=True, cache=True)(loops)
+    except RuntimeError:  # no folder can be written: compile anew in every process
+        compiled = njit(parallel=True, nogil=True)(loops)
+    return compiled
 
 
 def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: int, sizes: Pair) -> Array:
@@ -52,7 +63,7 @@ def max_pool2d_adjoint(signal: Array, index: IntArray, canvas: Pair) -> Array:
     return x
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@_compile
 def _dense(x, weight, kernel, stride, dilation, y):  # type: ignore[no-untyped-def]
     """Gather the cells that a block of windows looks at as columns, then one matrix product for the block.
 
@@ -89,7 +100,7 @@ def _dense(x, weight, kernel, stride, dilation, y):  # type: ignore[no-untyped-d
                 y[n, q, i] = product[q - o, at : at + J]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@_compile
 def _dense_adjoint(signal, transposed, kernel, stride, dilation, x):  # type: ignore[no-untyped-def]
     """One matrix product gives what a block of windows pays back; each block of channels of x has one writer.
 
@@ -123,7 +134,7 @@ def _dense_adjoint(signal, transposed, kernel, stride, dilation, x):  # type: ig
                                 target[stride[1] * j + shift] += line[at + j]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@_compile
 def _grouped(x, weight, stride, dilation, groups, y):  # type: ignore[no-untyped-def]
     """Few channels look at each other (depthwise: one): the sum is short, and every row of y is read along x's rows."""
     N, O, I, J = y.shape
@@ -147,7 +158,7 @@ def _grouped(x, weight, stride, dilation, groups, y):  # type: ignore[no-untyped
                                 line[j] += w * source[stride[1] * j + shift]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@_compile
 def _grouped_adjoint(signal, weight, stride, dilation, groups, x):  # type: ignore[no-untyped-def]
     """The rows of x that a row of y looked at are paid back; one thread writes the whole of a channel of x."""
     N, O, I, J = signal.shape
@@ -171,7 +182,7 @@ def _grouped_adjoint(signal, weight, stride, dilation, groups, x):  # type: igno
                                 target[stride[1] * j + shift] += w * line[j]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@_compile
 def _max_pool(x, kernel, stride, dilation, y, index):  # type: ignore[no-untyped-def]
     """The first largest cell of each window in row-major order; `not (best >= value)` lets a NaN win, and stay."""
     N, C, I, J = y.shape
@@ -191,7 +202,7 @@ def _max_pool(x, kernel, stride, dilation, y, index):  # type: ignore[no-untyped
                 index[n, c, i, j] = where
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@_compile
 def _max_pool_adjoint(signal, index, x):  # type: ignore[no-untyped-def]
     """Pay each winner; an index of batch 1 serves every row of the signal."""
     N, C, I, J = signal.shape

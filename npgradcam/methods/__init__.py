@@ -3,10 +3,11 @@
 from .backprop import backprop
 from .cam import NoCamHeadError, cam
 from .counterfactual import counterfactual_grad_cam
+from .explanation import Explanation
 from .grad_cam import grad_cam
 from .guided_grad_cam import GuidedGradCam, guided_grad_cam
 from .layer import default_layer
-from .records import ClassActivationMap, Explanation, InputSignal
+from .records import ClassActivationMap, InputSignal
 
 __all__ = [
     "ClassActivationMap", "Explanation", "GuidedGradCam", "InputSignal", "NoCamHeadError", "backprop", "cam",

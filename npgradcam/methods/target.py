@@ -123,7 +123,7 @@ def _classes(logits: Array, target: Any, labels: Labels | None) -> list[list[int
 def _index(target: Any, count: int, labels: Labels | None) -> int:
     if isinstance(target, str):
         if labels is None:
-            raise TargetError(f"target {target!r}: this network has no class names; take an index from 0 to {count - 1}")
+            raise TargetError(f"target {target!r}: this network has no class names; take an index below {count}")
         target = labels.find(target)
     if isinstance(target, (bool, np.bool_)) or not isinstance(target, (int, np.integer)):
         raise TargetError(f"target: expected a class's index or label, got {target!r}")

@@ -1,0 +1,110 @@
+"""The command line: `npgradcam explain`, `predict` and `layers`; one sentence and an exit code where something is wrong."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from types import FrameType
+
+from npgradcam.cli.parser import parser
+
+USAGE, MODEL, IMAGE = 2, 3, 4
+INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as the shell counts a process that a signal ended
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command.
+
+    Parameters
+    ----------
+    arguments : sequence of str, optional
+        What follows `npgradcam` on the command line; `sys.argv[1:]` where nothing is given.
+
+    Returns
+    -------
+    int
+        0: done. 2: usage, an unknown class or layer, a folder that exists, a disk that is full. 3: the model. 4: a
+        photograph (the others are done). 130: Ctrl-C. 1: a fault of this package; NPGRADCAM_TRACEBACK=1 shows where.
+    """
+    try:
+        with _signals():
+            code = _run(arguments)
+            sys.stdout.flush()
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else USAGE
+    except KeyboardInterrupt:
+        return _say("interrupted; nothing was left half done", INTERRUPTED)
+    except BrokenPipeError:  # whoever read our output has seen enough
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return BROKEN_PIPE
+    except Exception as error:
+        if os.environ.get("NPGRADCAM_TRACEBACK"):
+            raise
+        return _say(*_sentence(error))
+    return code
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    options = parser().parse_args(arguments)
+    if options.command == "explain":
+        from npgradcam.cli.explain import explain
+
+        return explain(options)
+    if options.command == "predict":
+        from npgradcam.cli.predict import predict
+
+        return predict(options)
+    from npgradcam.cli.layers import layers
+
+    return layers(options)
+
+
+def _sentence(error: Exception) -> tuple[str, int]:
+    """Return what went wrong in one sentence, and the exit code for it."""
+    from npgradcam import errors
+
+    if isinstance(error, (errors.ModelFormatError, errors.MissingPackageError)):
+        return str(error), MODEL
+    if isinstance(error, errors.ImageError):
+        return str(error), IMAGE
+    if isinstance(error, errors.NpGradcamError):
+        return str(error), USAGE
+    if isinstance(error, OSError):
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or error}{where}", USAGE
+    told = str(error).splitlines() or [""]
+    return f"a fault of npgradcam: {type(error).__name__}: {told[0]}; NPGRADCAM_TRACEBACK=1 shows where", 1
+
+
+def _say(text: str, code: int) -> int:
+    with suppress(OSError):
+        print(f"npgradcam: error: {' '.join(text.split())}", file=sys.stderr)
+    return code
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """While a command runs, a polite end (kill, a closed terminal) tidies up as Ctrl-C does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise SystemExit(128 + number)
+
+    polite = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [number for number in polite if signal.getsignal(number) is signal.SIG_DFL]
+    for number in ours:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.SIG_DFL)

@@ -1,0 +1,155 @@
+"""What can be asked for, and the help that teaches it. Nothing but argparse is imported, so that help comes at once."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import NoReturn
+
+from npgradcam._version import __version__
+
+METHODS = (  # in the order of the rows of grid.png
+    "gradient",
+    "deconvnet",
+    "guided-backprop",
+    "cam",
+    "grad-cam",
+    "guided-grad-cam",
+    "counterfactual-grad-cam",
+)
+SAMPLES = tuple(sorted(p.stem for p in Path(__file__).parents[1].glob("samples/*") if p.suffix in (".png", ".jpg")))
+
+_ABOUT = "See why a convolutional network decided so: CAM, Grad-CAM and guided backpropagation, on a CPU."
+_EXAMPLES = """\
+examples:
+  npgradcam explain --sample chelsea                           every method, for the network's first guess
+  npgradcam explain cat.jpg --class "tiger cat" --class 967    for two classes, side by side in grid.png
+  npgradcam explain *.jpg --method grad-cam --top-k 3          one method, the three best classes of each
+  npgradcam explain --sample chelsea --model shapes            a small network that needs no download
+  npgradcam predict cat.jpg                                    what the network sees in it
+  npgradcam layers                                             what --layer can name
+"""
+_EXPLAIN = """\
+Writes one folder for each photograph: input.png (what the network saw), a picture and an array (.npy) for each method
+and class, grid.png (rows are methods, columns are classes) and manifest.json, which names every convention used.
+
+examples:
+  npgradcam explain --sample cat_and_coffee --class "tiger cat" --class espresso
+  npgradcam explain cat.jpg --method grad-cam --method guided-grad-cam --out why
+  npgradcam explain cat.jpg --method grad-cam --layer blocks.10 --layer head.relu --overwrite
+  npgradcam explain cat.jpg --model vgg16 --weights vgg16.pth --json --quiet
+
+exit codes: 0 done; 2 usage, unknown class or layer, folder exists; 3 the model; 4 a photograph (the others are done)
+"""
+_PREDICT = """\
+examples:
+  npgradcam predict --sample coffee
+  npgradcam predict *.jpg --top-k 1 --json
+"""
+_LAYERS = """\
+Prints name, kind, output shape and parameters of each layer; an arrow marks the one that Grad-CAM explains by default.
+
+examples:
+  npgradcam layers
+  npgradcam layers --model shapes
+"""
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Say what is wrong and where help is, and leave with exit code 2."""
+        self.exit(2, f"npgradcam: error: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the whole command line."""
+    top = Parser(prog="npgradcam", description=_ABOUT, epilog=_EXAMPLES, formatter_class=argparse.RawTextHelpFormatter)
+    top.add_argument("--version", action="version", version=f"npgradcam {__version__}", help="say which version this is")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
+    _explain(_command(commands, "explain", "draw why a network says what it says of a photograph", _EXPLAIN))
+    _predict(_command(commands, "predict", "print a network's best classes for a photograph", _PREDICT))
+    _layers(_command(commands, "layers", "print a network's layers", _LAYERS))
+    return top
+
+
+def _command(commands: argparse._SubParsersAction[Parser], name: str, does: str, epilog: str) -> Parser:
+    return commands.add_parser(
+        name,
+        help=does,
+        description=f"{does[0].upper()}{does[1:]}.",
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
+def _explain(p: Parser) -> None:
+    _photographs(p)
+    what = p.add_argument_group("what to explain")
+    what.add_argument("--method", action="append", choices=("all", *METHODS), metavar="METHOD",
+                      help=f"all (default; what does not apply says so in its place), or {', '.join(METHODS)}; repeat it")
+    what.add_argument("--class", action="append", dest="classes", default=[], metavar="INDEX|LABEL",
+                      help="a class to explain, by number or by name; repeat it (default: the network's first guess)")
+    what.add_argument("--top-k", type=_positive, default=1, metavar="K",
+                      help="without --class: explain the K best classes of each photograph (default: 1)")
+    what.add_argument("--layer", action="append", default=[], metavar="NAME",
+                      help="the layer whose maps are weighed, as `npgradcam layers` names it; repeat it")
+    _model(p)
+    result = p.add_argument_group("where it goes")
+    result.add_argument("--out", type=Path, default=Path("explained"), metavar="FOLDER",
+                        help="the folder in which each photograph gets its own (default: explained)")
+    result.add_argument("--overwrite", action="store_true",
+                        help="replace a folder that an earlier run wrote, once the new one is whole")
+    _printing(p, "print the manifests as a JSON list, instead of a summary")
+
+
+def _predict(p: Parser) -> None:
+    _photographs(p)
+    p.add_argument("--top-k", type=_positive, default=5, metavar="K", help="how many classes to print (default: 5)")
+    _model(p)
+    _printing(p, "print a JSON list instead of a table")
+
+
+def _layers(p: Parser) -> None:
+    _model(p)
+    p.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _photographs(p: Parser) -> None:
+    p.add_argument("images", nargs="*", metavar="IMAGE",
+                   help="photographs: JPEG, PNG, WEBP, BMP, GIF or TIFF; a bad one does not stop the others")
+    p.add_argument("--sample", action="append", choices=SAMPLES, default=[], metavar="NAME",
+                   help=f"a photograph that comes along: {', '.join(SAMPLES)}; repeat it")
+
+
+def _model(p: Parser) -> None:
+    group = p.add_argument_group("the network")
+    group.add_argument("--model", default="efficientnet_lite0", metavar="NAME",
+                       help="efficientnet_lite0 (default), _lite1 or _lite2 with ImageNet weights; shapes, a small "
+                            "network that comes along; vgg16 or resnet50 with --weights")
+    group.add_argument("--weights", type=Path, metavar="FILE",
+                       help="a PyTorch checkpoint (.pth, .pt; read without PyTorch) or .npz for the named network")
+    group.add_argument("--preprocess", metavar="P",
+                       help="how a photograph becomes its input, if not as the network was trained: imagenet, tf, caffe, "
+                            "lite, none, or a .json file with the fields that manifest.json has under preprocess")
+    group.add_argument("--labels", type=Path, metavar="FILE",
+                       help="names of its classes: one class a line, synonyms separated by commas")
+    group.add_argument("--dtype", choices=("float32", "float64"), default="float32",
+                       help="float32 (default), or float64, the exact mode")
+    group.add_argument("--backend", choices=("auto", "numba", "numpy"), default="auto",
+                       help="auto (default: Numba where it is installed), numba, or numpy, which is slow")
+
+
+def _printing(p: Parser, json_help: str) -> None:
+    group = p.add_argument_group("what is printed")
+    group.add_argument("--json", action="store_true", help=json_help)
+    group.add_argument("--quiet", action="store_true", help="no progress, no summary and no notes, only errors")
+
+
+def _positive(text: str) -> int:
+    number = int(text) if text.isascii() and text.isdigit() else 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return number
+

@@ -1,0 +1,152 @@
+"""What every method returns: a frozen record of read-only arrays that knows how to be shown and saved."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from npgradcam import maps
+from npgradcam.errors import OutputExistsError
+from npgradcam.images import Preprocess
+from npgradcam.models import Labels
+from npgradcam.typing import Array, IntArray
+
+Picture = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Explanation:
+    """What was explained: R rows, one for each image and class.
+
+    Attributes
+    ----------
+    method : str
+    output : str
+        The node that is the score: the logits before a last Softmax unless `score="output"` was asked for.
+    logits : ndarray of shape (N, classes)
+    target : ndarray of int, shape (R,), or None
+        The class of each row; None where a seed was given.
+    image : ndarray of int, shape (R,)
+        Which of the N images each row explains.
+    preprocessing, labels
+        The model's, where a model was explained.
+    """
+
+    method: str
+    output: str
+    logits: Array
+    target: IntArray | None
+    image: IntArray
+    preprocessing: Preprocess | None = None
+    labels: Labels | None = None
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, np.ndarray):
+                frozen = value.view()
+                frozen.flags.writeable = False
+                object.__setattr__(self, field.name, frozen)
+
+    def __len__(self) -> int:
+        """Return R, the number of rows."""
+        return len(self.image)
+
+    def label(self, row: int = 0) -> str:
+        """Return what row `row` explains, in words."""
+        if self.target is None:
+            return "seed"
+        index = int(self.target[row])
+        return self.labels.name(index) if self.labels else str(index)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about degenerate rows; empty where there is nothing to say."""
+        return ()
+
+    def picture(self, row: int = 0) -> Picture:
+        """Return row `row` alone as a picture, uint8 (H, W, 3)."""
+        raise NotImplementedError
+
+    def arrays(self, row: int = 0) -> Array:
+        """Return the array that `save` writes for a row."""
+        raise NotImplementedError
+
+    def shown(self, image: Any, row: int = 0) -> Picture:
+        """Return row `row` as one would look at it beside the photograph."""
+        return self.picture(row)
+
+    def name(self, row: int = 0) -> str:
+        """Return a file name for a row, without its ending: method, class index and label; only [a-z0-9_-]."""
+        of_image = f"image{self.image[row]}_" if len(self.logits) > 1 else ""
+        target = "" if self.target is None else f"{self.target[row]}_"
+        return f"{self.method}_{of_image}{target}{slug(self.label(row))}"
+
+    def save(self, directory: str | os.PathLike[str], image: Any = None, *, overwrite: bool = False) -> list[Path]:
+        """Write a picture (.png) and an array (.npy) for every row.
+
+        Parameters
+        ----------
+        directory : path
+            Made where it is missing.
+        image : Prepared, path, bytes, PIL image or uint8 array, optional
+            The photograph, so that maps are drawn over it.
+        overwrite : bool
+
+        Returns
+        -------
+        list of Path
+
+        Raises
+        ------
+        OutputExistsError
+            If a file is there already; nothing is written then.
+        """
+        folder = Path(directory)
+        names = [folder / f"{self.name(row)}{ending}" for row in range(len(self)) for ending in (".png", ".npy")]
+        there = [path for path in names if path.exists()]
+        if there and not overwrite:
+            raise OutputExistsError(f"{there[0]} exists; choose another directory, or overwrite=True")
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in range(len(self)):
+            shown = self.picture(row) if image is None else self.shown(image, row)
+            maps.save_png(names[2 * row], shown)
+            write_npy(names[2 * row + 1], self.arrays(row))
+        return names
+
+    def _repr_png_(self) -> bytes:
+        """Show all rows side by side in a notebook."""
+        from PIL import Image
+
+        buffer = io.BytesIO()
+        Image.fromarray(np.concatenate([self.picture(row) for row in range(len(self))], axis=1)).save(buffer, "PNG")
+        return buffer.getvalue()
+
+
+def slug(text: str) -> str:
+    """Return text as part of a file name: [a-z0-9-], at most 40 characters.
+
+    Examples
+    --------
+    >>> slug("Egyptian cat"), slug("../é")
+    ('egyptian-cat', 'x')
+    """
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:40].strip("-") or "x"
+
+
+def write_npy(path: Path, array: Array) -> None:
+    """Write one array, whole or not at all."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with open(part, "wb") as file:
+            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
