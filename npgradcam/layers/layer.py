@@ -59,8 +59,12 @@ class Layer:
 class Rectifier(Layer):
     """A layer that cuts numbers off, one by one: the only kind of layer that the backward rules act on.
 
-    It supplies its own slope and takes the rule as an argument.
+    It supplies its own slope, read off its output y (the only thing it keeps), and takes the rule as an argument.
     """
+
+    def slope(self, y: Array) -> Any:
+        """Return the derivative at the input that gave this output: 1 where the number passed, 0 where it was cut."""
+        raise NotImplementedError
 
     @property
     def rectifies(self) -> bool:
@@ -68,8 +72,8 @@ class Rectifier(Layer):
         return True
 
     def backward(self, signal: Array, cache: Any, rule: Rule = gradient) -> tuple[Array, ...]:
-        """Return what `rule` lets through; `cache` is the slope at the forward's input."""
-        return (rule(signal, cache),)
+        """Return what `rule` lets through; `cache` is the forward's output."""
+        return (rule(signal, self.slope(cache)),)
 
 
 def expect_whole(what: str, value: object, count: int) -> None:

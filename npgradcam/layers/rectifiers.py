@@ -17,8 +17,12 @@ from .layer import Rectifier
 class ReLU(Rectifier):
     """y = max(x, 0); the slope is 1 where x > 0, else 0: also 0 at the kink x = 0. NaN stays NaN."""
 
-    def forward(self, x: Array) -> tuple[Array, Any]:
-        return np.maximum(x, 0), x > 0
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        y = np.maximum(x, 0)
+        return y, y
+
+    def slope(self, y: Array) -> Any:
+        return y > 0  # where x > 0, and nowhere else
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,8 +44,12 @@ class Clip(Rectifier):
     def rectifies(self) -> bool:
         return self.low == 0
 
-    def forward(self, x: Array) -> tuple[Array, Any]:
-        return np.clip(x, self.low, self.high), (self.low < x) & (x < self.high)
+    def forward(self, x: Array) -> tuple[Array, Array]:
+        y = np.clip(x, self.low, self.high)
+        return y, y
+
+    def slope(self, y: Array) -> Any:
+        return (self.low < y) & (y < self.high)  # where low < x < high, and nowhere else
 
 
 @dataclass(frozen=True, eq=False)

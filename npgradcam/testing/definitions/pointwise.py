@@ -17,7 +17,8 @@ def relu(x: Numbers) -> Numbers:
 
 def clip(x: Numbers, low: float, high: float) -> Numbers:
     """Return y = low where x <= low, high where x >= high, else x; NaN stays NaN."""
-    y = wide(x)
+    whole = all(math.isinf(end) or end == math.floor(end) for end in (low, high))
+    y = wide(x) if whole else wide(x).astype(np.float64)
     for place, value in np.ndenumerate(wide(x)):
         if value <= low:
             y[place] = low
@@ -32,9 +33,9 @@ def rectifier_signal(signal: Numbers, x: Numbers, low: float = 0, high: float = 
 
     gradient: the signal, where low < x < high. deconvnet: the signal, where it is positive. guided: where both hold.
     """
-    passed = wide(signal)
+    passed, x = wide(signal), wide(x)
     for (r, *place), value in np.ndenumerate(wide(signal)):
-        number = wide(x)[(r if len(x) > 1 else 0, *place)]
+        number = x[(r if len(x) > 1 else 0, *place)]
         is_open, is_positive = low < number < high, value > 0
         keep = {"gradient": is_open, "deconvnet": is_positive, "guided": is_open and is_positive}[rule]
         if not keep:

@@ -71,32 +71,37 @@ def avg_pool2d_adjoint(signal: Numbers, shape: Shape, kernel: Pair, stride: Pair
                        ceil: bool = False, count_include_pad: bool = True) -> Numbers:
     """dx[n, c, s i + u - p, s j + v - p] += signal[n,c,i,j] / count[i,j]."""
     count = avg_pool2d_counts(shape, kernel, stride, padding, ceil, count_include_pad)
-    dx = np.zeros((len(signal), *shape[1:]))
+    signal, dx = wide(signal), np.zeros((len(signal), *shape[1:]))
     for i, j, _, _, h, w in looks(shape, kernel, stride, padding, (1, 1), ceil):
-        dx[:, :, h, w] += wide(signal)[:, :, i, j] / count[i, j]
+        dx[:, :, h, w] += signal[:, :, i, j] / count[i, j]
     return dx
 
 
 def adaptive_avg_pool2d(x: Numbers, size: Pair) -> Numbers:
     """Return means over windows that cover the picture; window i reads floor(i H / I) .. ceil((i + 1) H / I) - 1."""
-    (H, W), (I, J) = x.shape[2:], size
-    y = np.zeros((*x.shape[:2], I, J))
-    for i, j in product(range(I), range(J)):
-        rows = [h for h in range(H) if h >= math.floor(i * H / I) and h < math.ceil((i + 1) * H / I)]
-        columns = [w for w in range(W) if w >= math.floor(j * W / J) and w < math.ceil((j + 1) * W / J)]
-        y[:, :, i, j] = sum(wide(x)[:, :, h, w] for h, w in product(rows, columns)) / (len(rows) * len(columns))
+    x, y = wide(x), np.zeros((*x.shape[:2], *size))
+    for i, j in product(range(size[0]), range(size[1])):
+        cells = _cells(i, j, (x.shape[2], x.shape[3]), size)
+        y[:, :, i, j] = sum(x[:, :, h, w] for h, w in cells) / len(cells)
     return y
 
 
 def adaptive_avg_pool2d_adjoint(signal: Numbers, shape: Shape) -> Numbers:
     """dx[n,c,h,w] += signal[n,c,i,j] / count[i,j] for every window (i, j) that reads (h, w)."""
     I, J = signal.shape[2:]
-    dx = np.zeros((len(signal), *shape[1:]))
-    for h, w in product(range(shape[2]), range(shape[3])):  # how much each window takes from this one cell
-        one = np.zeros((1, 1, *shape[2:]))
-        one[0, 0, h, w] = 1
-        dx[:, :, h, w] = (wide(signal) * adaptive_avg_pool2d(one, (I, J))).sum(axis=(2, 3))
+    signal, dx = wide(signal), np.zeros((len(signal), *shape[1:]))
+    for i, j in product(range(I), range(J)):
+        cells = _cells(i, j, (shape[2], shape[3]), (I, J))
+        for h, w in cells:
+            dx[:, :, h, w] += signal[:, :, i, j] / len(cells)
     return dx
+
+
+def _cells(i: int, j: int, picture: Pair, size: Pair) -> list[Cell]:
+    (H, W), (I, J) = picture, size
+    rows = [h for h in range(H) if math.floor(i * H / I) <= h < math.ceil((i + 1) * H / I)]
+    columns = [w for w in range(W) if math.floor(j * W / J) <= w < math.ceil((j + 1) * W / J)]
+    return list(product(rows, columns))
 
 
 def global_avg_pool2d(x: Numbers) -> Numbers:

@@ -13,24 +13,27 @@ from .numbers import Numbers, wide, zeros
 def linear(x: Numbers, weight: Numbers, bias: Numbers) -> Numbers:
     """y[n,o] = bias[o] + sum_c weight[o,c] x[n,c]."""
     y = zeros((len(x), len(weight)), x, weight, bias)
+    x, weight, bias = wide(x), wide(weight), wide(bias)
     for n, o in product(range(len(x)), range(len(weight))):
-        y[n, o] = wide(bias)[o] + sum(wide(weight)[o, c] * wide(x)[n, c] for c in range(x.shape[1]))
+        y[n, o] = bias[o] + sum(weight[o, c] * x[n, c] for c in range(x.shape[1]))
     return y
 
 
 def linear_adjoint(signal: Numbers, weight: Numbers) -> Numbers:
     """dx[n,c] = sum_o weight[o,c] signal[n,o]."""
     dx = zeros((len(signal), weight.shape[1]), signal, weight)
+    signal, weight = wide(signal), wide(weight)
     for n, c in product(range(len(signal)), range(weight.shape[1])):
-        dx[n, c] = sum(wide(weight)[o, c] * wide(signal)[n, o] for o in range(len(weight)))
+        dx[n, c] = sum(weight[o, c] * signal[n, o] for o in range(len(weight)))
     return dx
 
 
 def linear_weight_gradient(signal: Numbers, x: Numbers) -> Numbers:
     """dweight[o,c] = sum_n signal[n,o] x[n,c]."""
     dweight = zeros((signal.shape[1], x.shape[1]), signal, x)
+    signal, x = wide(signal), wide(x)
     for o, c in product(range(signal.shape[1]), range(x.shape[1])):
-        dweight[o, c] = sum(wide(signal)[n, o] * wide(x)[n, c] for n in range(len(x)))
+        dweight[o, c] = sum(signal[n, o] * x[n, c] for n in range(len(x)))
     return dweight
 
 
@@ -81,8 +84,9 @@ def pad(x: Numbers, padding: Quad, value: float = 0) -> Numbers:
 def pad_adjoint(signal: Numbers, shape: Shape, padding: Quad) -> Numbers:
     """dx[n,c,h,w] = signal[n, c, top + h, left + w]; `shape` is that of x."""
     dx = zeros((len(signal), *shape[1:]), signal)
+    signal = wide(signal)
     for n, c, h, w in np.ndindex(*dx.shape):
-        dx[n, c, h, w] = wide(signal[n, c, padding[0] + h, padding[1] + w])
+        dx[n, c, h, w] = signal[n, c, padding[0] + h, padding[1] + w]
     return dx
 
 
@@ -97,6 +101,7 @@ def flatten(x: Numbers) -> Numbers:
 def flatten_adjoint(signal: Numbers, shape: Shape) -> Numbers:
     """dx[n,c,h,w] = signal[n, (c H + h) W + w]."""
     dx = zeros((len(signal), *shape[1:]), signal)
+    signal = wide(signal)
     for n, c, h, w in np.ndindex(*dx.shape):
-        dx[n, c, h, w] = wide(signal)[n, (c * shape[2] + h) * shape[3] + w]
+        dx[n, c, h, w] = signal[n, (c * shape[2] + h) * shape[3] + w]
     return dx

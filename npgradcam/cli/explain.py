@@ -1,0 +1,193 @@
+"""`npgradcam explain`: one forward pass for each photograph, every method from it, and a folder that tells it all."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from npgradcam import maps
+from npgradcam.cli import pictures
+from npgradcam.cli.console import Console, as_json, readable, short, warm_up
+from npgradcam.cli.every_method import Outcome, explain_all
+from npgradcam.cli.folder import MANIFEST, check_free, folder_names, whole_folder
+from npgradcam.cli.manifest import manifest_of
+from npgradcam.cli.network import classes_of, layers_of, observed, open_model
+from npgradcam.cli.parser import METHODS
+from npgradcam.cli.photographs import Photograph, photographs, source_of
+from npgradcam.cli.predict import predictions_table, ranked
+from npgradcam.errors import ImageError
+from npgradcam.images import Prepared
+from npgradcam.methods import Explanation
+from npgradcam.methods.records import slug, write_npy
+from npgradcam.methods.start import explained_output
+from npgradcam.models import Model, Prediction
+
+SHOWN = 5  # predictions in a summary and a manifest
+TOGETHER = 8  # classes that go back through the network at once: more would need more memory than they save time
+
+
+class Plan(NamedTuple):
+    """What is done for every photograph."""
+
+    model: Model
+    methods: tuple[str, ...]
+    strict: tuple[str, ...]
+    layers: tuple[str, ...]
+    classes: tuple[int, ...]  # none: the best `top`
+    top: int
+
+
+def explain(options: argparse.Namespace) -> int:
+    """Explain each photograph; return 4 where one of them could not be read."""
+    console = Console(options.quiet)
+    asked = photographs(options)
+    places = [options.out / name for name in folder_names(p.path.stem for p in asked)]
+    check_free(places, options.overwrite)
+    plan = _plan(options)
+    written: list[dict[str, Any]] = []
+    bad = False
+    for photograph, place in console.progress(list(zip(asked, places, strict=True))):
+        try:
+            prepared = plan.model.prepare(photograph.path)
+        except ImageError as error:
+            console.error(error)
+            bad = True
+            continue
+        if not written:
+            warm_up(console, options.dtype, options.backend)
+        with whole_folder(place, options.overwrite) as folder:
+            manifest = _explain_one(plan, photograph, prepared, folder)
+        written.append({"folder": readable(place), **manifest})
+        for note in dict.fromkeys(note for e in manifest["explanations"] for note in e["notes"]):
+            console.remark(f"{photograph.name}: {note}")
+        if not (options.json or options.quiet):
+            console.result(_summary(photograph, place, manifest))
+    if options.json:
+        console.result(as_json(written))
+    return 4 if bad else 0
+
+
+def _plan(options: argparse.Namespace) -> Plan:
+    asked = options.method or ["all"]
+    strict = tuple(method for method in METHODS if method in asked)
+    methods = METHODS if "all" in asked else strict
+    model = open_model(options)
+    layers = layers_of(model, options.layer)
+    return Plan(model, methods, strict, layers, tuple(classes_of(model, options.classes)), options.top_k)
+
+
+def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder: Path) -> dict[str, Any]:
+    model = plan.model
+    with _drawing(folder) as drawing:
+        source = drawing.pool.submit(source_of, photograph.path)
+        tape = model.forward(prepared.x, observed(model, plan.methods, plan.layers), explained_output(model))
+        predictions = ranked(model, tape.logits, photograph.name)
+        by_index = {p.index: p for p in predictions}
+        classes = plan.classes or tuple(p.index for p in predictions[: plan.top])
+        seen, drawn_on = pictures.as_seen(prepared), pictures.to_draw_on(prepared)
+        rows: dict[tuple[str, str | None], Outcome] = {}
+        for first in range(0, len(classes), TOGETHER):
+            some = classes[first : first + TOGETHER]
+            for outcome in explain_all(model, tape, some, plan.methods, plan.layers, plan.strict):
+                rows[outcome.method, outcome.layer] = outcome
+                for row, index in enumerate(some):
+                    drawing.add(outcome, row, first + row, by_index[index], seen, drawn_on)
+        entries, cells = drawing.finish()
+        title = f"{model.name}: why {' / '.join(by_index[c].label for c in classes)}?"
+        columns = [f"{by_index[c].label} ({c}) {by_index[c].probability:.1%}" for c in classes]
+        caption = f"{photograph.name}, {prepared.x.shape[3]} x {prepared.x.shape[2]} pixels as the network saw it"
+        caption += f"; maps of layer {', '.join(plan.layers)}" if plan.layers else ""
+        maps.save_png(folder / "input.png", seen.photograph)
+        grid = pictures.draw_grid(seen, title, caption, columns, list(rows.values()), cells)
+        maps.save_png(folder / "grid.png", grid)
+        best = predictions[: max(SHOWN, plan.top)]
+        manifest = manifest_of(model, photograph, source.result(), prepared, drawn_on, plan.layers, best, entries)
+        (folder / MANIFEST).write_text(as_json(manifest) + "\n", encoding="utf-8")
+    return manifest
+
+
+class Drawing:
+    """Draws and writes in other threads while the next method computes: encoding a PNG needs no interpreter."""
+
+    def __init__(self, folder: Path, pool: ThreadPoolExecutor) -> None:
+        self.folder = folder
+        self.pool = pool
+        self.names: set[str] = set()
+        self.entries: dict[tuple[int, int], dict[str, Any]] = {}
+        self.cells: dict[tuple[str, str | None, int], Future[pictures.Cell]] = {}
+        self.order: dict[tuple[str, str | None], int] = {}
+
+    def add(self, outcome: Outcome, row: int, column: int, class_: Prediction, seen: Prepared,
+            drawn_on: Prepared) -> None:
+        """Note one explanation of one class, and have it drawn."""
+        explanation = outcome.explanation
+        place = self.order.setdefault((outcome.method, outcome.layer), len(self.order))
+        entry: dict[str, Any] = {
+            "method": outcome.method,
+            "target": class_.index,
+            "label": class_.label,
+            "status": "ok" if explanation else f"not applicable: {outcome.reason}",
+            "files": {},
+            "layer": outcome.layer,
+            "rule": None,
+            "gates": None,
+            "range": None,
+            "notes": [],
+        }
+        self.entries[place, column] = entry
+        if explanation is None:
+            return
+        name = self._name(outcome, class_)
+        entry["files"] = {"picture": f"{name}.png", "array": f"{name}.npy"}
+        entry["rule"], entry["gates"] = pictures.rule_of(explanation)
+        entry["range"] = pictures.value_range(explanation.arrays(row))
+        entry["notes"] = [note for note in explanation.notes if f"for {explanation.label(row)};" in note]
+        task = self.pool.submit(self._draw, name, explanation, row, seen, drawn_on)
+        self.cells[outcome.method, outcome.layer, column] = task
+
+    def _name(self, outcome: Outcome, class_: Prediction) -> str:
+        several = [key for key in self.order if key[0] == outcome.method]
+        layer = f"{slug(outcome.layer)}_" if outcome.layer and several[0][1] != outcome.layer else ""
+        base = name = f"{outcome.method}_{layer}{class_.index}_{slug(class_.label)}"
+        count = 1
+        while name in self.names:
+            count += 1
+            name = f"{base}-{count}"
+        self.names.add(name)
+        return name
+
+    def _draw(self, name: str, explanation: Explanation, row: int, seen: Prepared, drawn_on: Prepared) -> pictures.Cell:
+        maps.save_png(self.folder / f"{name}.png", explanation.shown(drawn_on, row))
+        write_npy(self.folder / f"{name}.npy", explanation.arrays(row))
+        return pictures.cell(explanation, row, seen)
+
+    def finish(self) -> tuple[list[dict[str, Any]], dict[tuple[str, str | None, int], pictures.Cell]]:
+        """Wait until everything is drawn; return the entries, method by method, and the cells of the grid."""
+        cells = {key: task.result() for key, task in self.cells.items()}
+        return [self.entries[key] for key in sorted(self.entries)], cells
+
+
+@contextmanager
+def _drawing(folder: Path) -> Iterator[Drawing]:
+    pool = ThreadPoolExecutor(2)
+    try:
+        yield Drawing(folder, pool)
+    finally:
+        pool.shutdown(cancel_futures=True)  # waits: nobody writes into a folder that is being taken away
+
+
+def _summary(photograph: Photograph, place: Path, manifest: dict[str, Any]) -> str:
+    image = manifest["image"]
+    best = [Prediction(**p) for p in manifest["predictions"]]
+    done: Sequence[dict[str, Any]] = [e for e in manifest["explanations"] if e["files"]]
+    labels = dict.fromkeys(f"{e['label']} ({e['target']})" for e in manifest["explanations"])
+    lines = [
+        f"{photograph.name}, {image['width']} x {image['height']} pixels, {manifest['model']['name']}:",
+        predictions_table(best),
+        f"{len(done)} explanations of {', '.join(labels)}; look at {short(place / 'grid.png')}",
+    ]
+    return "\n".join(lines)

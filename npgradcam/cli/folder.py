@@ -1,0 +1,121 @@
+"""One folder for each photograph: named before anything is computed, built out of sight, and there only when whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from unicodedata import normalize
+from uuid import uuid4
+
+from npgradcam.errors import NpGradcamError, OutputExistsError
+
+MANIFEST = "manifest.json"
+_LITTER = ("thumbs.db", "desktop.ini")  # what file managers leave behind
+
+
+def folder_names(stems: Iterable[str]) -> list[str]:
+    """Return a folder name for each photograph, no two alike, also where upper and lower case are the same.
+
+    Examples
+    --------
+    >>> folder_names(["My Cat", "my_cat (2)", "My Cat", "../Été", "!"])
+    ['My-Cat', 'my_cat-2', 'My-Cat-2', 'Été', 'photograph']
+    """
+    taken: set[str] = set()
+    names = []
+    for stem in stems:
+        readable = os.fsencode(stem).decode("utf-8", "replace")
+        base = re.sub(r"[^\w]+", "-", normalize("NFC", readable)).strip("-_")[:60].strip("-_") or "photograph"
+        name, count = base, 1
+        while name.casefold() in taken:
+            count += 1
+            name = f"{base}-{count}"
+        taken.add(name.casefold())
+        names.append(name)
+    return names
+
+
+def check_free(places: Iterable[Path], overwrite: bool) -> None:
+    """Refuse, before anything is computed, what would overwrite something.
+
+    Raises
+    ------
+    OutputExistsError
+        If a place is taken; with `overwrite` only if it holds something that no earlier run wrote.
+    """
+    for place in places:
+        if not os.path.lexists(place):
+            continue
+        if not overwrite:
+            raise OutputExistsError(f"{place} exists; choose another folder with --out, or replace it with --overwrite")
+        strangers = _strangers(place)
+        if strangers:
+            raise OutputExistsError(
+                f"{place}: --overwrite replaces only what npgradcam wrote, got {strangers[0]} there; "
+                "move it, or choose another folder with --out"
+            )
+
+
+def _strangers(place: Path) -> list[str]:
+    """Return the files in a folder that its manifest does not list."""
+    if place.is_symlink() or not place.is_dir():
+        return ["something that is not a folder"]
+    there = sorted(p.name for p in place.iterdir() if not p.name.startswith(".") and p.name.lower() not in _LITTER)
+    try:
+        manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+        ours = {*manifest["files"].values(), *(f for e in manifest["explanations"] for f in e["files"].values())}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return there  # an empty folder may be replaced by anybody
+    return [name for name in there if name not in ours]
+
+
+@contextmanager
+def whole_folder(place: Path, overwrite: bool = False) -> Iterator[Path]:
+    """Give a hidden folder beside `place` to write into; at the end it takes its place, or is gone.
+
+    Raises
+    ------
+    OutputExistsError
+        If something else took the place meanwhile, and `overwrite` is not set.
+    NpGradcamError
+        If the disk is full or the place may not be written to.
+    """
+    part = place.with_name(f".{place.name}.{uuid4().hex[:8]}.part")
+    made = [folder for folder in (place.parent, *place.parent.parents) if not folder.exists()]
+    try:
+        part.mkdir(parents=True)
+        yield part
+        check_free([place], overwrite)
+        _publish(part, place)
+    except NpGradcamError:
+        raise
+    except OSError as error:
+        raise NpGradcamError(
+            f"cannot write {place}: {error.strerror or error}; make room for it, or choose another folder with --out"
+        ) from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+        with suppress(OSError):  # a folder that holds something by now stays
+            for folder in made:
+                folder.rmdir()
+
+
+def _publish(part: Path, place: Path) -> None:
+    """Put the finished folder in its place; the old one is moved aside, and deleted only when the new one is there."""
+    if not os.path.lexists(place):
+        part.rename(place)
+        return
+    old = part.with_suffix(".old")
+    place.rename(old)
+    try:
+        part.rename(place)
+    except BaseException:
+        if not place.exists():
+            old.rename(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

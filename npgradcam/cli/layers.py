@@ -1,0 +1,48 @@
+"""`npgradcam layers`: what a network is made of, and what `--layer` can name."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from npgradcam.cli.console import Console, as_json, table
+from npgradcam.cli.network import input_shape, layers_of, open_model
+
+ARROW = "<- default"
+
+
+def layers(options: argparse.Namespace) -> int:
+    """Print every layer of a network, with the shapes that it has for the model's own input; nothing is computed."""
+    model = open_model(options)
+    network, shape = model.network, input_shape(model)
+    shapes = network.shapes(shape)
+    default = layers_of(model, ())
+    found: list[dict[str, Any]] = [
+        {
+            "name": node.name,
+            "kind": type(node.layer).__name__,
+            "output_shape": list(shapes[node.name]),
+            "parameters": sum(p.size for p in node.layer.parameters.values()),
+            "default": node.name in default,
+        }
+        for node in network.nodes
+    ]
+    console = Console()
+    if options.json:
+        about = {"model": model.name, "input_shape": list(shape), "parameters": network.parameter_count, "layers": found}
+        console.result(as_json(about))
+        return 0
+    rows = [
+        (n["name"], n["kind"], _times(n["output_shape"]), f"{n['parameters']:,}", ARROW if n["default"] else "")
+        for n in found
+    ]
+    console.result(f"{model.name}, input {_times(shape)}\n")
+    console.result(table(("name", "kind", "output shape", "parameters", ""), rows, left=("name", "kind", "")))
+    console.result(f"\n{len(found)} layers, {network.parameter_count:,} parameters")
+    if not default:
+        console.result("no layer with maps lies on every path to the output: choose one with --layer")
+    return 0
+
+
+def _times(shape: Any) -> str:
+    return " x ".join(str(n) for n in shape)

@@ -1,0 +1,91 @@
+"""The record of a run: what was explained, of what, how, and every convention that a number depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from npgradcam import __version__
+from npgradcam.cli.console import readable, resolved
+from npgradcam.cli.network import input_shape
+from npgradcam.cli.photographs import Photograph, Source
+from npgradcam.images import Prepared
+from npgradcam.kernels.session import choose
+from npgradcam.models import Model, Prediction
+
+SCHEMA = "npgradcam/explain/1"
+
+CONVENTIONS = {
+    "score": "the class's logit, before softmax; one class at a time, seed 1 at the class and 0 elsewhere",
+    "probability": "softmax over all logits, in float64",
+    "ranking": "by logit; equal logits in the order of their indices",
+    "grad_cam": "alpha_k = mean over i, j of d score / d A_k[i, j]; map = ReLU(sum over k of alpha_k A_k)",
+    "grad_cam_relu": "after the sum over channels, at the layer's size, before upsampling",
+    "counterfactual_grad_cam": "as Grad-CAM with alpha_k = mean of -d score / d A_k",
+    "cam": "sum over k of w_k A_k with the last linear layer's weights, without its bias; the picture shows its ReLU",
+    "guided_grad_cam": "raw Grad-CAM map (not normalised), upsampled to the input, times raw guided signal, per channel",
+    "rule_gradient": "signal * slope: the derivative",
+    "rule_deconvnet": "max(signal, 0), without the slope",
+    "rule_guided": "max(signal, 0) * slope",
+    "relu_slope": "1 for x > 0, 0 for x <= 0",
+    "relu6_slope": "1 for 0 < x < 6, 0 elsewhere, 0 and 6 included",
+    "max_pool": "the signal goes to the largest cell of the window; a tie goes to the first in row-major order",
+    "batch_norm": "inference: stored mean and variance",
+    "input_signal": "d score / d x for the preprocessed input x (see preprocess), channels as in x",
+    "upsampling": "bilinear, half-pixel centres, edges repeated",
+    "normalisation": "a map as it is drawn, divided by its own maximum; no epsilon, no subtraction of the minimum",
+    "zero_map": "stays zero: drawn in the colour of 0, and said in notes",
+    "overlay": "0.5 photograph + 0.5 colour inside crop_box; outside it the photograph as it is",
+    "colours": "turbo, 0 to the maximum",
+    "signal_picture": "grey 128 + 127 signal / max|signal|, over all channels together; 0 is exactly 128",
+    "arrays": "CAM types: the signed map before its ReLU, (I, J) at the layer's size; others: the signal (C, H, W)",
+    "range": "smallest and largest number of the array",
+    "grid": "drawn on what the network saw; each picture has its own scale, on the bar beneath it",
+    "crop_box": "left, top, right, bottom in pixels of the upright photograph; pixel n covers n to n + 1",
+}
+
+
+def manifest_of(
+    model: Model,
+    photograph: Photograph,
+    source: Source,
+    prepared: Prepared,
+    drawn_on: Prepared,
+    layers: Sequence[str],
+    predictions: Sequence[Prediction],
+    explanations: Sequence[dict[str, Any]],
+) -> dict[str, Any]:
+    """Return everything about one photograph's folder as JSON has it."""
+    network, shape = model.network, input_shape(model)
+    height, width = prepared.photograph.shape[:2]
+    return {
+        "schema": SCHEMA,
+        "version": __version__,
+        "model": {
+            "name": model.name,
+            "weights": model.source,
+            "parameters": network.parameter_count,
+            "input_shape": list(shape),
+            "dtype": network.dtype,
+            "backend": resolved(choose(network.backend)),
+        },
+        "image": {
+            "path": readable(photograph.path),
+            "sample": photograph.sample,
+            "sha256": source.sha256,
+            "width": width,
+            "height": height,
+            "exif_orientation": source.orientation,
+            "exif_applied": source.orientation != 1,
+            "crop_box": [float(edge) for edge in prepared.box],
+            "drawn_at": [drawn_on.photograph.shape[1], drawn_on.photograph.shape[0]],
+        },
+        "preprocess": prepared.preprocess.as_dict(),
+        "layer": layers[0] if layers else None,
+        "layers": list(layers),
+        "predictions": [p._asdict() for p in predictions],
+        "explanations": list(explanations),
+        "files": {"input": "input.png", "grid": "grid.png", "manifest": "manifest.json"},
+        "conventions": CONVENTIONS,
+    }
+

@@ -1,0 +1,116 @@
+"""The network that was asked for, and what of it is to be explained."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+
+from npgradcam import load
+from npgradcam.errors import MissingPackageError, ModelFormatError, TargetError, UnknownLayerError
+from npgradcam.images import Preprocess
+from npgradcam.methods import NoCamHeadError, default_layer
+from npgradcam.methods.cam import cam_head
+from npgradcam.methods.start import explained_output
+from npgradcam.models import Model
+from npgradcam.typing import Shape
+
+SMALL = "shapes"
+
+
+def open_model(options: argparse.Namespace) -> Model:
+    """Load the network that the command line names.
+
+    Raises
+    ------
+    MissingPackageError
+        If its weights are not installed; the sentence has the command, and a network to try without it.
+    ModelFormatError
+        If the name, the weights, the labels or the preprocessing are not what they should be.
+    """
+    try:
+        return load(options.model, options.weights, preprocess=_preprocess(options.preprocess), labels=options.labels,
+                    dtype=options.dtype, backend=options.backend)
+    except MissingPackageError as error:
+        raise MissingPackageError(f"{error}; or try the small network that comes along: --model {SMALL}") from None
+
+
+def _preprocess(asked: str | None) -> str | Preprocess | None:
+    if asked is None or not asked.lower().endswith(".json"):
+        return asked
+    try:
+        return Preprocess.from_dict(json.loads(Path(asked).read_text(encoding="utf-8")))
+    except ModelFormatError:
+        raise
+    except (OSError, ValueError, TypeError) as error:
+        raise ModelFormatError(f"--preprocess {asked}: expected a JSON file with name, size, mean, std, got {error}") from None
+
+
+def input_shape(model: Model) -> Shape:
+    """Return the shape (1, C, H, W) of the model's input."""
+    preprocessing = model.preprocessing
+    if preprocessing is None:
+        raise ModelFormatError(f"model {model.name!r} does not say how its input is made; say it with --preprocess")
+    return (1, 1 if preprocessing.channels == "grey" else 3, *preprocessing.size)
+
+
+def classes_of(model: Model, asked: Sequence[str]) -> list[int]:
+    """Return the indices of classes given by number or name, each once, in the order asked.
+
+    Raises
+    ------
+    TargetError
+        If there is no such class, or several.
+    """
+    output = explained_output(model)
+    count = model.network.shapes(input_shape(model))[output][1]
+    found = []
+    for text in asked:
+        if text.strip().lstrip("+-").isdecimal():
+            index = int(text)
+            if not 0 <= index < count:
+                raise TargetError(f"--class {text}: expected a number from 0 to {count - 1}, or a label")
+        elif model.labels is None:
+            raise TargetError(f"--class {text!r}: this network has no class names; give a number from 0 to {count - 1}")
+        else:
+            index = model.labels.find(text)
+        found.append(index)
+    return list(dict.fromkeys(found))
+
+
+def layers_of(model: Model, asked: Sequence[str]) -> tuple[str, ...]:
+    """Return the layers to explain: those asked for, each once, or the default; none where there is no default.
+
+    Raises
+    ------
+    UnknownLayerError
+        If a layer is not there, or has no maps.
+    """
+    shape = input_shape(model)
+    if not asked:
+        with suppress(UnknownLayerError):
+            return (default_layer(model.network, shape, explained_output(model)),)
+        return ()
+    shapes = model.network.shapes(shape)
+    for name in asked:
+        model.network.check_name(name)
+        if len(shapes[name]) != 4:
+            raise UnknownLayerError(
+                f"--layer {name}: expected maps (N, K, I, J), got {shapes[name]}; `npgradcam layers` lists those that have"
+            )
+    return tuple(dict.fromkeys(asked))
+
+
+def observed(model: Model, methods: Sequence[str], layers: Sequence[str]) -> tuple[str, ...]:
+    """Return what one forward must keep so that all these methods can share it."""
+    names: list[str] = []
+    if any("grad-cam" in method for method in methods):
+        names += layers
+    if "cam" in methods:
+        with suppress(NoCamHeadError):
+            names.append(cam_head(model.network, explained_output(model))[0])
+    if {"gradient", "deconvnet", "guided-backprop", "guided-grad-cam"} & set(methods):
+        names.append(model.network.inputs[0])
+    return tuple(dict.fromkeys(names))
