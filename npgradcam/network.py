@@ -108,7 +108,7 @@ class Network(Topology):
         """
         output = output or self.outputs[0]
         observe = (observe,) if isinstance(observe, str) else tuple(observe)
-        values = self._check_inputs(images)
+        values = self.checked_inputs(images)
         needed = self._check_observed(observe, output)
         on_the_way = self.follows(observe)
         readers = Counter(name for node in self.nodes if node.name in needed for name in node.inputs)
@@ -129,7 +129,8 @@ class Network(Topology):
                 for name in set(node.inputs):
                     if not readers[name]:  # nobody will read it again
                         del values[name]
-        return Tape(self, output, values[output], {name: values[name] for name in observe}, shapes, caches)
+        kept = {name: values[name].copy() if name in self.inputs else values[name] for name in observe}
+        return Tape(self, output, values[output], kept, shapes, caches)
 
     def backward(self, tape: Tape, seed: Array, down_to: str | Sequence[str], rule: str | Rule = rules.gradient,
                  image: IntArray | None = None) -> Any:
@@ -182,7 +183,8 @@ class Network(Topology):
                     signals[name] = signals[name] + part if name in signals else part
         return {name: signals[name] for name in names}
 
-    def _check_inputs(self, images: Array | Mapping[str, Array]) -> dict[str, Array]:
+    def checked_inputs(self, images: Array | Mapping[str, Array]) -> dict[str, Array]:
+        """Return the inputs by name, or say what is wrong with them."""
         given = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: images}
         if set(given) != set(self.inputs):
             raise ShapeError(f"expected the inputs {', '.join(self.inputs)}, got {', '.join(given)}")

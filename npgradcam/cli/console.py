@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import sys
@@ -90,8 +91,10 @@ def warm_up(console: Console, dtype: str, backend: Backend) -> None:
 
     with console.compiling(backend):
         done = kernels.warmup(dtype, backend)
+    gc.enable()  # see `npgradcam.cli._no_collector`
     if done.compiled:
-        console.remark(f"compiled {done.compiled} kernels in {done.seconds:.1f} s; the next run takes them from the cache")
+        compiled = f"compiled {done.compiled} kernels in {done.seconds:.1f} s"
+        console.remark(f"{compiled}; the next run takes them from the cache")
     if backend == "auto" and resolved(choose(backend)) == "numpy":
         console.remark("Numba is not in use; NumPy alone is slow on a large network (pip install numba)")
 
@@ -123,11 +126,9 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str
     """
     lines = [list(head), *(list(row) for row in rows)]
     widths = [max(len(line[c]) for line in lines) for c in range(len(head))]
-    aligned = (
-        "  ".join(cell.ljust(w) if name in left else cell.rjust(w) for cell, w, name in zip(line, widths, head, strict=True))
-        for line in lines
-    )
-    return "\n".join(line.rstrip() for line in aligned)
+    ways = [str.ljust if name in left else str.rjust for name in head]
+    aligned = ([way(text, w) for way, text, w in zip(ways, line, widths, strict=True)] for line in lines)
+    return "\n".join("  ".join(line).rstrip() for line in aligned)
 
 
 def short(path: Path) -> str:

@@ -59,7 +59,7 @@ def explain_all(model: Model, tape: Tape, classes: Sequence[int], methods: Seque
         for layer in (layers or (None,)) if method in OF_A_LAYER else (None,):
             try:
                 explanation = _explain(model, tape, target, method, layer, both)
-            except NpGradcamError as error:
+            except NpGradcamError as error:  # noqa: PERF203
                 if method in strict:
                     raise
                 yield Outcome(method, layer, None, str(error))

@@ -20,9 +20,10 @@ from npgradcam.cli.parser import METHODS
 from npgradcam.cli.photographs import Photograph, photographs, source_of
 from npgradcam.cli.predict import predictions_table, ranked
 from npgradcam.errors import ImageError
+from npgradcam.figure import Cell
 from npgradcam.images import Prepared
 from npgradcam.methods import Explanation
-from npgradcam.methods.records import slug, write_npy
+from npgradcam.methods.explanation import slug, write_npy
 from npgradcam.methods.start import explained_output
 from npgradcam.models import Model, Prediction
 
@@ -98,7 +99,7 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
                     drawing.add(outcome, row, first + row, by_index[index], seen, drawn_on)
         entries, cells = drawing.finish()
         title = f"{model.name}: why {' / '.join(by_index[c].label for c in classes)}?"
-        columns = [f"{by_index[c].label} ({c}) {by_index[c].probability:.1%}" for c in classes]
+        columns = [f"{by_index[c].label} ({c}), p = {by_index[c].probability:.3f}" for c in classes]
         caption = f"{photograph.name}, {prepared.x.shape[3]} x {prepared.x.shape[2]} pixels as the network saw it"
         caption += f"; maps of layer {', '.join(plan.layers)}" if plan.layers else ""
         maps.save_png(folder / "input.png", seen.photograph)
@@ -118,7 +119,7 @@ class Drawing:
         self.pool = pool
         self.names: set[str] = set()
         self.entries: dict[tuple[int, int], dict[str, Any]] = {}
-        self.cells: dict[tuple[str, str | None, int], Future[pictures.Cell]] = {}
+        self.cells: dict[tuple[str, str | None, int], Future[Cell]] = {}
         self.order: dict[tuple[str, str | None], int] = {}
 
     def add(self, outcome: Outcome, row: int, column: int, class_: Prediction, seen: Prepared,
@@ -160,12 +161,12 @@ class Drawing:
         self.names.add(name)
         return name
 
-    def _draw(self, name: str, explanation: Explanation, row: int, seen: Prepared, drawn_on: Prepared) -> pictures.Cell:
+    def _draw(self, name: str, explanation: Explanation, row: int, seen: Prepared, drawn_on: Prepared) -> Cell:
         maps.save_png(self.folder / f"{name}.png", explanation.shown(drawn_on, row))
         write_npy(self.folder / f"{name}.npy", explanation.arrays(row))
         return pictures.cell(explanation, row, seen)
 
-    def finish(self) -> tuple[list[dict[str, Any]], dict[tuple[str, str | None, int], pictures.Cell]]:
+    def finish(self) -> tuple[list[dict[str, Any]], dict[tuple[str, str | None, int], Cell]]:
         """Wait until everything is drawn; return the entries, method by method, and the cells of the grid."""
         cells = {key: task.result() for key, task in self.cells.items()}
         return [self.entries[key] for key in sorted(self.entries)], cells

@@ -29,8 +29,8 @@ def layers(options: argparse.Namespace) -> int:
     ]
     console = Console()
     if options.json:
-        about = {"model": model.name, "input_shape": list(shape), "parameters": network.parameter_count, "layers": found}
-        console.result(as_json(about))
+        about = {"model": model.name, "input_shape": list(shape), "parameters": network.parameter_count}
+        console.result(as_json({**about, "layers": found}))
         return 0
     rows = [
         (n["name"], n["kind"], _times(n["output_shape"]), f"{n['parameters']:,}", ARROW if n["default"] else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from npgradcam import __version__
@@ -23,7 +24,7 @@ CONVENTIONS = {
     "grad_cam_relu": "after the sum over channels, at the layer's size, before upsampling",
     "counterfactual_grad_cam": "as Grad-CAM with alpha_k = mean of -d score / d A_k",
     "cam": "sum over k of w_k A_k with the last linear layer's weights, without its bias; the picture shows its ReLU",
-    "guided_grad_cam": "raw Grad-CAM map (not normalised), upsampled to the input, times raw guided signal, per channel",
+    "guided_grad_cam": "raw Grad-CAM map, not normalised, upsampled to the input, times raw guided signal",
     "rule_gradient": "signal * slope: the derivative",
     "rule_deconvnet": "max(signal, 0), without the slope",
     "rule_guided": "max(signal, 0) * slope",
@@ -37,10 +38,11 @@ CONVENTIONS = {
     "zero_map": "stays zero: drawn in the colour of 0, and said in notes",
     "overlay": "0.5 photograph + 0.5 colour inside crop_box; outside it the photograph as it is",
     "colours": "turbo, 0 to the maximum",
-    "signal_picture": "grey 128 + 127 signal / max|signal|, over all channels together; 0 is exactly 128",
+    "signal_picture": "grey 128 + 127 signal / max|signal|, of all channels together; 0 is exactly 128",
     "arrays": "CAM types: the signed map before its ReLU, (I, J) at the layer's size; others: the signal (C, H, W)",
     "range": "smallest and largest number of the array",
     "grid": "drawn on what the network saw; each picture has its own scale, on the bar beneath it",
+    "grid_signals": "as signal_picture, with the 99.5th percentile of |signal| for the maximum; larger ones clipped",
     "crop_box": "left, top, right, bottom in pixels of the upright photograph; pixel n covers n to n + 1",
 }
 
@@ -83,7 +85,7 @@ def manifest_of(
         "preprocess": prepared.preprocess.as_dict(),
         "layer": layers[0] if layers else None,
         "layers": list(layers),
-        "predictions": [p._asdict() for p in predictions],
+        "predictions": [asdict(p) for p in predictions],
         "explanations": list(explanations),
         "files": {"input": "input.png", "grid": "grid.png", "manifest": "manifest.json"},
         "conventions": CONVENTIONS,

@@ -45,7 +45,9 @@ def _preprocess(asked: str | None) -> str | Preprocess | None:
     except ModelFormatError:
         raise
     except (OSError, ValueError, TypeError) as error:
-        raise ModelFormatError(f"--preprocess {asked}: expected a JSON file with name, size, mean, std, got {error}") from None
+        raise ModelFormatError(
+            f"--preprocess {asked}: expected a JSON record like that in manifest.json, got {error}"
+        ) from None
 
 
 def input_shape(model: Model) -> Shape:
@@ -98,7 +100,7 @@ def layers_of(model: Model, asked: Sequence[str]) -> tuple[str, ...]:
         model.network.check_name(name)
         if len(shapes[name]) != 4:
             raise UnknownLayerError(
-                f"--layer {name}: expected maps (N, K, I, J), got {shapes[name]}; `npgradcam layers` lists those that have"
+                f"--layer {name}: expected maps (N, K, I, J), got {shapes[name]}; `npgradcam layers` lists all shapes"
             )
     return tuple(dict.fromkeys(asked))
 

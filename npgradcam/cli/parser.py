@@ -36,7 +36,7 @@ and class, grid.png (rows are methods, columns are classes) and manifest.json, w
 examples:
   npgradcam explain --sample cat_and_coffee --class "tiger cat" --class espresso
   npgradcam explain cat.jpg --method grad-cam --method guided-grad-cam --out why
-  npgradcam explain cat.jpg --method grad-cam --layer blocks.10 --layer head.relu --overwrite
+  npgradcam explain cat.jpg --method grad-cam --layer blocks.10.add --layer head.relu
   npgradcam explain cat.jpg --model vgg16 --weights vgg16.pth --json --quiet
 
 exit codes: 0 done; 2 usage, unknown class or layer, folder exists; 3 the model; 4 a photograph (the others are done)
@@ -63,10 +63,10 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"npgradcam: error: {' '.join(message.split())}; see {self.prog} --help\n")
 
 
-def parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
     """Return the parser of the whole command line."""
     top = Parser(prog="npgradcam", description=_ABOUT, epilog=_EXAMPLES, formatter_class=argparse.RawTextHelpFormatter)
-    top.add_argument("--version", action="version", version=f"npgradcam {__version__}", help="say which version this is")
+    top.add_argument("--version", action="version", version=f"npgradcam {__version__}", help="print the version")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     _explain(_command(commands, "explain", "draw why a network says what it says of a photograph", _EXPLAIN))
     _predict(_command(commands, "predict", "print a network's best classes for a photograph", _PREDICT))
@@ -88,7 +88,7 @@ def _explain(p: Parser) -> None:
     _photographs(p)
     what = p.add_argument_group("what to explain")
     what.add_argument("--method", action="append", choices=("all", *METHODS), metavar="METHOD",
-                      help=f"all (default; what does not apply says so in its place), or {', '.join(METHODS)}; repeat it")
+                      help=f"all (default; what does not apply says so), or {', '.join(METHODS)}; repeat it")
     what.add_argument("--class", action="append", dest="classes", default=[], metavar="INDEX|LABEL",
                       help="a class to explain, by number or by name; repeat it (default: the network's first guess)")
     what.add_argument("--top-k", type=_positive, default=1, metavar="K",
@@ -132,7 +132,7 @@ def _model(p: Parser) -> None:
                        help="a PyTorch checkpoint (.pth, .pt; read without PyTorch) or .npz for the named network")
     group.add_argument("--preprocess", metavar="P",
                        help="how a photograph becomes its input, if not as the network was trained: imagenet, tf, caffe, "
-                            "lite, none, or a .json file with the fields that manifest.json has under preprocess")
+                            "lite, none, or a .json file with what manifest.json has under preprocess")
     group.add_argument("--labels", type=Path, metavar="FILE",
                        help="names of its classes: one class a line, synonyms separated by commas")
     group.add_argument("--dtype", choices=("float32", "float64"), default="float32",

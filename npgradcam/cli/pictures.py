@@ -16,7 +16,8 @@ from npgradcam.figure import Cell, grid
 from npgradcam.images import Prepared
 from npgradcam.methods import ClassActivationMap, Explanation, InputSignal
 
-LONGEST = 1600  # pixels of the longer side of an overlay: a camera's 24 million are more than a map of 49 cells needs
+LONGEST = 1600  # pixels of the longer side of an overlay: more than a map of 49 cells needs
+CLIPPED = 0.995  # of the numbers of a signal, this part is drawn as it is in the grid
 Picture = NDArray[np.uint8]
 
 
@@ -48,7 +49,17 @@ def cell(explanation: Explanation, row: int, seen: Prepared) -> Cell:
         height, width = seen.photograph.shape[:2]
         largest = maps.upsample(explanation.cam[row], (height, width)).max()
         return Cell(explanation.overlay(seen, row), TURBO, float(largest))
-    return Cell(explanation.picture(row), GREY, float(np.abs(explanation.arrays(row)).max()))
+    signal = explanation.arrays(row)
+    limit = _limit(signal)
+    channels = "BGR" if seen.preprocess.channels == "BGR" else "RGB"
+    return Cell(maps.gradient_image(signal, limit or None, channels), GREY, limit)
+
+
+def _limit(signal: NDArray[Any]) -> float:
+    """Return the magnitude that is drawn black or white in the grid: few pixels are larger, and they hide the others."""
+    magnitudes = np.abs(signal).ravel()
+    place = min(magnitudes.size - 1, int(CLIPPED * magnitudes.size))
+    return float(np.partition(magnitudes, place)[place]) or float(magnitudes.max())
 
 
 def draw_grid(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -37,7 +38,7 @@ def predict(options: argparse.Namespace) -> int:
             warm_up(console, options.dtype, options.backend)
         tape = model.forward(prepared.x, output=explained_output(model))
         best = ranked(model, tape.logits, photograph.name)[: options.top_k]
-        found.append({"image": readable(photograph.path), "predictions": [p._asdict() for p in best]})
+        found.append({"image": readable(photograph.path), "predictions": [asdict(p) for p in best]})
         if not options.json:
             heading = [f"{photograph.name}:"] if len(asked) > 1 else []
             console.result("\n".join([*([""] if heading and n else []), *heading, predictions_table(best)]))
@@ -59,7 +60,7 @@ def ranked(model: Model, logits: Array, name: str) -> list[Prediction]:
             f"{model.name}: expected finite logits for {name}, got NaN or infinity; check the weights and the "
             "preprocessing, or take --dtype float64"
         )
-    return model._ranked(logits[0], logits.shape[1])
+    return model.ranked(logits[0], logits.shape[1])
 
 
 def predictions_table(predictions: Sequence[Prediction]) -> str:

@@ -109,10 +109,12 @@ def call(tag: object, arguments: object, fail: Fail) -> object:
 def storage(identity: object, fail: Fail) -> Storage:
     """Return the storage that a persistent id names."""
     if type(identity) is tuple and 5 <= len(identity) <= 6:
-        word, tag, key, _, numel, *view = identity
+        word, tag, key, place, numel, *view = identity
         if type(word) is str and word == "storage" and type(tag) is Tag and tag.name in _DTYPES:
-            if type(key) is not str or len(key) > MAX_NAME or type(numel) is not int or numel < 0:
-                fail("expected a storage with a text as its key and a size of at least 0")
+            if type(place) is not str or type(key) is not str or len(key) > MAX_NAME:
+                fail("expected a storage with short texts as its key and its place")
+            if type(numel) is not int or numel < 0:
+                fail("expected a storage with a size of at least 0")
             if view and view[0] is not None:
                 fail("expected a whole storage, got a view of another one; save the file again in PyTorch")
             return Storage(key, _DTYPES[tag.name], numel)

@@ -30,9 +30,14 @@ class BatchNorm2d(Layer):
     epsilon: float = 1e-5
 
     def __post_init__(self) -> None:
-        shapes = {name: value.shape for name, value in self.parameters.items()}
+        shapes = {name: value.shape for name, value in self.arrays.items()}
         if self.weight.ndim != 1 or len(set(shapes.values())) != 1:
             raise ShapeError(f"BatchNorm2d: expected four arrays of one shape (C,), got {shapes}")
+
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The scale and the shift; mean and variance are remembered, not trained."""
+        return {"weight": self.weight, "bias": self.bias}
 
     @property
     def scale(self) -> Array:

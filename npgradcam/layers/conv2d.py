@@ -18,7 +18,7 @@ class Conv2d(Layer):
     Parameters
     ----------
     weight : ndarray of shape (O, C / groups, U, V)
-    bias : ndarray of shape (O,)
+    bias : ndarray of shape (O,), optional
     stride, dilation : (int, int)
     padding : (top, left, bottom, right) or "same"
         Zeros around the picture; "same" is TensorFlow's, I = ceil(H / s), an odd cell at the bottom and right.
@@ -27,7 +27,7 @@ class Conv2d(Layer):
     """
 
     weight: Array
-    bias: Array
+    bias: Array | None = None
     stride: Pair = (1, 1)
     padding: kernels.Padding = (0, 0, 0, 0)
     dilation: Pair = (1, 1)
@@ -35,10 +35,12 @@ class Conv2d(Layer):
 
     def __post_init__(self) -> None:
         outputs, groups = self.weight.shape[:1], self.groups
-        if self.weight.ndim != 4 or groups < 1 or outputs[0] % groups or self.bias.shape != outputs:
+        if self.weight.ndim != 4 or groups < 1 or outputs[0] % groups or (
+            self.bias is not None and self.bias.shape != outputs
+        ):
             raise ShapeError(
                 f"Conv2d: expected weight (O, C / groups, U, V), bias (O,) and groups that divide O, "
-                f"got {self.weight.shape}, {self.bias.shape}, groups {groups}"
+                f"got {self.weight.shape}, {None if self.bias is None else self.bias.shape}, groups {groups}"
             )
         expect_whole("stride", self.stride, 2)
         expect_whole("dilation", self.dilation, 2)
@@ -54,7 +56,8 @@ class Conv2d(Layer):
         # y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] x[n, c, s i + d u - p, s j + d v - p]
         self.output_shape(x.shape)
         y = kernels.correlate2d(x, self.weight, self.stride, self._padding(x.shape), self.dilation, self.groups)
-        y += self.bias[:, None, None]
+        if self.bias is not None:
+            y += self.bias[:, None, None]
         return y, x.shape  # all that backward needs
 
     def backward(self, signal: Array, x_shape: Shape) -> tuple[Array]:  # (R, O, I, J) -> (R, C, H, W)
@@ -70,7 +73,7 @@ class Conv2d(Layer):
         # dweight[o,c,u,v] = sum_{n,i,j} signal[n,o,i,j] x[n, c, s i + d u - p, s j + d v - p]
         (U, V), pad = self.weight.shape[2:], self._padding(x.shape)
         dweight = kernels.correlate2d_weight(signal, x, (U, V), self.stride, pad, self.dilation, self.groups)
-        return {"weight": dweight, "bias": signal.sum(axis=(0, 2, 3))}
+        return {"weight": dweight} if self.bias is None else {"weight": dweight, "bias": signal.sum(axis=(0, 2, 3))}
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (x,) = shapes

@@ -45,14 +45,19 @@ class Layer:
         return False
 
     @property
-    def parameters(self) -> dict[str, Array]:
-        """The layer's arrays by name."""
+    def arrays(self) -> dict[str, Array]:
+        """Every array that the layer holds, by name."""
         held = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
         return {name: value for name, value in held.items() if isinstance(value, np.ndarray)}
 
+    @property
+    def parameters(self) -> dict[str, Array]:
+        """The arrays that training changes, by name."""
+        return self.arrays
+
     def astype(self: Self, dtype: Any) -> Self:
-        """Return the same layer with its parameters in another precision."""
-        arrays = {name: value.astype(dtype) for name, value in self.parameters.items()}
+        """Return the same layer in another precision; arrays that fit already are not copied."""
+        arrays = {name: np.require(value, dtype, ["C", "A", "W"]) for name, value in self.arrays.items()}
         return replace(self, **arrays) if arrays else self  # type: ignore[type-var]
 
 

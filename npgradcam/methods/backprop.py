@@ -56,6 +56,8 @@ def backprop(net: Network | Model, images: Images, target: Any = None, rule: str
     .. [2] Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 2.1.
     .. [3] Springenberg et al., "Striving for Simplicity", ICLR workshop 2015, section 3.4.
     """
+    if rule not in METHODS:
+        raise NpGradcamError(f"rule: expected one of {', '.join(METHODS)}, got {rule!r}")
     network = network_of(net)
     input = input or network.inputs[0]
     tape = tape_of(net, images, (input,), output, score)

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from npgradcam.errors import NpGradcamError
-from npgradcam.layers import AdaptiveAvgPool2d, Dropout, Flatten, GlobalAvgPool2d, Linear
+from npgradcam.layers import Dropout, Flatten, GlobalAvgPool2d, Linear
 from npgradcam.models import Model
-from npgradcam.network import Network, Tape
+from npgradcam.network import Network
 
 from .grad_cam import weighted_sum
 from .records import ClassActivationMap, about
@@ -55,8 +55,7 @@ def cam(net: Network | Model, images: Images, target: Any = None, *, output: str
     .. [1] Zhou et al., CVPR 2016, section 2, equation (2).
     """
     network = network_of(net)
-    explained = images.output if isinstance(images, Tape) else explained_output(net, output, score)
-    layer, head = cam_head(network, explained)
+    layer, head = cam_head(network, explained_output(net, images, output, score))
     tape = tape_of(net, images, (layer,), output, score)
     row = rows(tape, target, labels=getattr(net, "labels", None))
 
@@ -84,7 +83,7 @@ def cam_head(network: Network, output: str) -> tuple[str, Linear]:
             if isinstance(node.layer, GlobalAvgPool2d) or getattr(node.layer, "sizes", None) == (1, 1):
                 return node.inputs[0], head
             way.append(f"{type(node.layer).__name__} {name!r}")
-            if not isinstance(node.layer, (Flatten, Dropout, AdaptiveAvgPool2d)):
+            if not isinstance(node.layer, (Flatten, Dropout)):
                 break
             name = node.inputs[0]
     raise NoCamHeadError(

@@ -114,6 +114,8 @@ class Explanation:
         there = [path for path in names if path.exists()]
         if there and not overwrite:
             raise OutputExistsError(f"{there[0]} exists; choose another directory, or overwrite=True")
+        if folder.exists() and not folder.is_dir():
+            raise OutputExistsError(f"{folder} is a file; choose another directory")
         folder.mkdir(parents=True, exist_ok=True)
         for row in range(len(self)):
             shown = self.picture(row) if image is None else self.shown(image, row)

@@ -66,7 +66,7 @@ def guided_grad_cam(net: Network | Model, images: Images, target: Any = None, la
     input = input or network_of(net).inputs[0]
     layer = layer_of(net, images, layer, output, score)
     tape = tape_of(net, images, (layer, input), output, score)
-    which = {"target": target, "seed": seed, "region": region}
+    which = {"target": target, "seed": seed, "region": region, "output": output, "score": score}
 
     where = grad_cam(net, tape, layer=layer, **which)  #                             L^c              (R, I, J)
     what = backprop(net, tape, rule="guided", input=input, **which)  #               guided signal    (R, C, H, W)

@@ -17,6 +17,7 @@ from npgradcam.layers import (
     Pad,
     Softmax,
 )
+from npgradcam.models import Model
 from npgradcam.network import Network
 from npgradcam.typing import Shape
 
@@ -24,7 +25,7 @@ POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d)
 STEP_OVER = (*POOLS, Dropout, Pad)
 
 
-def default_layer(network: Network, shape: Shape | Mapping[str, Shape], output: str | None = None) -> str:
+def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], output: str | None = None) -> str:
     """Return the layer that Grad-CAM explains by default.
 
     Walk from the output towards the image through the nodes that every path passes, to the first whose maps have more
@@ -35,7 +36,7 @@ def default_layer(network: Network, shape: Shape | Mapping[str, Shape], output: 
 
     Parameters
     ----------
-    network : Network
+    net : Network or Model
     shape : tuple or mapping of str to tuple
         The shape (N, C, H, W) of the input, or one for each named input.
     output : str, optional
@@ -46,6 +47,7 @@ def default_layer(network: Network, shape: Shape | Mapping[str, Shape], output: 
     UnknownLayerError
         If no node between image and output has spatial maps; the message lists layers that do.
     """
+    network = net.network if isinstance(net, Model) else net
     output = output or network.outputs[0]
     shapes = network.shapes(shape)
     passed = dominators(network, output)
@@ -61,7 +63,7 @@ def default_layer(network: Network, shape: Shape | Mapping[str, Shape], output: 
                 return chosen
     spatial = [node.name for node in network.nodes if _cells(shapes[node.name]) > 1]
     raise UnknownLayerError(
-        f"no layer with spatial maps lies on every path to {output!r}; say which with layer=: "
+        f"no layer of spatial features lies on every path to {output!r}; say which with layer=: "
         f"{', '.join(spatial[-8:]) or 'none has any'}"
     )
 

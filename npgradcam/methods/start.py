@@ -1,9 +1,9 @@
-"""What every method does first: one forward (or the tape of one), and the rows that are explained."""
+"""What every method does first: one forward (or the tape of one), and which output and layer it is about."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from npgradcam.errors import NpGradcamError, ShapeError
 from npgradcam.layers import Softmax
@@ -22,16 +22,26 @@ def network_of(net: Network | Model) -> Network:
     return net.network if isinstance(net, Model) else net
 
 
-def explained_output(net: Network | Model, output: str | None = None, score: Score = "logit") -> str:
-    """Return the node whose output is explained: with `score="logit"` a last Softmax is cut, and the logit before it
-    is explained; `score="output"` keeps the network's own output.
+def explained_output(net: Network | Model, images: Images | None = None, output: str | None = None,
+                     score: Score = "logit") -> str:
+    """Return the node whose output is explained.
+
+    With `score="logit"` a last Softmax is cut: the logit before it is explained. `score="output"` keeps the network's
+    own output. A tape was made for one node; anything else is an error that says which tape is needed.
     """
     network = network_of(net)
-    output = output or network.outputs[0]
     if score not in ("logit", "output"):
         raise NpGradcamError(f"score: expected 'logit' or 'output', got {score!r}")
+    taped = images.output if isinstance(images, Tape) else None
+    output = output or taped or network.outputs[0]
     node = network[output]
-    return node.inputs[0] if score == "logit" and isinstance(node.layer, Softmax) else output
+    wanted = node.inputs[0] if score == "logit" and isinstance(node.layer, Softmax) else output
+    if taped not in (None, wanted) or (score == "output" and wanted not in network.outputs):
+        raise NpGradcamError(
+            f"score={score!r}: expected a tape of {wanted if score == 'logit' else network.outputs[0]!r}, got one of "
+            f"{taped!r}; run forward(x, observe=..., output=...) for it, or change score"
+        )
+    return wanted
 
 
 def layer_of(net: Network | Model, images: Images, layer: str | None, output: str | None, score: Score) -> str:
@@ -41,25 +51,24 @@ def layer_of(net: Network | Model, images: Images, layer: str | None, output: st
         network.check_name(layer)
         return layer
     if isinstance(images, Tape):
-        return default_layer(network, {name: images.shapes[name] for name in network.inputs}, images.output)
-    shapes = {k: v.shape for k, v in images.items()} if isinstance(images, Mapping) else images.shape
-    return default_layer(network, shapes, explained_output(net, output, score))
+        shapes = {name: images.shapes[name] for name in network.inputs}
+    else:
+        shapes = {name: x.shape for name, x in network.checked_inputs(images).items()}
+    return default_layer(network, shapes, explained_output(net, images, output, score))
 
 
 def tape_of(net: Network | Model, images: Images, observe: tuple[str, ...], output: str | None, score: Score) -> Tape:
     """Run the forward that keeps what `observe` names; a tape passes through, if it is one of this network."""
     network = network_of(net)
-    explained = explained_output(net, output, score)
+    explained = explained_output(net, images, output, score)
     if not isinstance(images, Tape):
         return network.forward(images, observe, explained)
     if images.network is not network:
-        raise ShapeError("expected a tape of this network, got one of another; run net.forward(x, observe=...) again")
-    if output is not None and images.output not in (explained, output):
-        raise ShapeError(f"the tape explains {images.output!r}; for {explained!r} run forward(x, output={explained!r})")
+        raise ShapeError("expected a tape of this network, got one of another; run forward(x, observe=...) again")
     return images
 
 
-def spatial(activations: Array, layer: str) -> Any:
+def spatial(activations: Array, layer: str) -> Array:
     """Return feature maps, or say that this layer has none."""
     if activations.ndim != 4:
         raise ShapeError(

@@ -58,10 +58,12 @@ def rows(tape: Tape, target: Any = None, seed: Array | None = None, region: Arra
             f"output {tape.output!r}: expected (N, classes) or (N, classes, H, W) to choose a class from, "
             f"got {logits.shape}; explain another output"
         )
+    if region is not None and (seed is not None or logits.ndim == 2):
+        raise TargetError("region: expected an output that labels every pixel and no seed; leave region out")
     if seed is not None:
         return _seeded(logits, target, seed)
-    if np.isnan(logits).any():
-        raise TargetError(f"output {tape.output!r}: the logits hold NaN, nothing can be explained; is the input NaN?")
+    if not np.isfinite(logits).all():
+        raise TargetError(f"output {tape.output!r}: the logits hold NaN or infinity, so nothing can be explained")
     classes = _classes(logits, target, labels)
     image = np.repeat(np.arange(len(classes)), [len(several) for several in classes])
     chosen = np.array([c for several in classes for c in several], dtype=np.intp)
@@ -79,12 +81,13 @@ def one_hot(target: IntArray, like: Array) -> Array:
 
 def _spatial_seed(target: IntArray, image: IntArray, logits: Array, region: Array | None) -> Array:
     """y^c = the class's logit summed over its pixels (Vinogradova et al. 2020, section 2)."""
+    region = region if region is None else np.asarray(region)
     if region is not None and (region.dtype != bool or region.shape != logits.shape[2:]):
         raise TargetError(f"region: expected booleans of shape {logits.shape[2:]}, got {region.dtype} {region.shape}")
     top = logits.argmax(axis=1)
     seed = np.zeros((len(target), *logits.shape[1:]), logits.dtype)
     for r, (c, n) in enumerate(zip(target, image, strict=True)):
-        pixels = region if region is not None else top[n] == c
+        pixels = region if region is not None else (top[n] == c) | (top[n].size == 1)
         if not pixels.any():
             raise TargetError(f"class {c} is the top class of no pixel of image {n}; say which pixels with region=")
         seed[r, c][pixels] = 1
@@ -94,8 +97,13 @@ def _spatial_seed(target: IntArray, image: IntArray, logits: Array, region: Arra
 def _seeded(logits: Array, target: Any, seed: Array) -> Rows:
     if target is not None:
         raise TargetError("expected target or seed, got both; a seed says itself what is explained")
-    if seed.shape != logits.shape:
-        raise ShapeError(f"seed: expected the output's shape {logits.shape}, got {seed.shape}")
+    seed = np.asarray(seed)
+    if seed.shape != logits.shape or seed.dtype.kind not in "biuf":
+        raise ShapeError(
+            f"seed: expected real numbers of the output's shape {logits.shape}, got {seed.dtype} {seed.shape}"
+        )
+    if not np.isfinite(seed).all():
+        raise TargetError("seed: expected finite numbers, got NaN or infinity")
     return Rows(None, np.arange(len(logits)), seed.astype(logits.dtype))
 
 

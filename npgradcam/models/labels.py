@@ -49,6 +49,8 @@ class Labels:
     def find(self, label: str) -> int:
         """Return the index of the class that has this name among its synonyms; upper and lower case are the same."""
         wanted = label.strip().casefold()
+        if not wanted:
+            raise TargetError("class '': expected a name or an index, got nothing")
         named = [
             i for i, names in enumerate(self.names) if wanted in (n.casefold() for n in (*names, ", ".join(names)))
         ]

@@ -92,11 +92,16 @@ class Model:
         network, output = self.network, self.network.outputs[0]
         node = network[output]
         tape = network.forward(images, output=node.inputs[0] if isinstance(node.layer, Softmax) else output)
-        return [self._ranked(logits, top) for logits in tape.logits]
+        return [self.ranked(logits, top) for logits in tape.logits]
 
-    def _ranked(self, logits: Array, top: int) -> list[Prediction]:
+    def ranked(self, logits: Array, top: int = 5) -> list[Prediction]:
+        """Return the best `top` classes for one image's logits (classes,)."""
+        if not isinstance(top, (int, np.integer)) or top < 1:
+            raise TargetError(f"top: expected a whole number from 1 up, got {top!r}")
         if logits.ndim != 1:
             raise TargetError(f"predict: expected one logit per class, got an output of shape {logits.shape} per image")
+        if not np.isfinite(logits).all():
+            raise TargetError("predict: the logits hold NaN or infinity; is the input finite?")
         e = np.exp(logits.astype(np.float64) - logits.max())
         order = np.argsort(-logits, kind="stable")[:top]
         return [

@@ -10,6 +10,7 @@ every machine rounds alike. The same seed gives the same pictures everywhere tha
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,12 +23,13 @@ from ..maps import upsample
 CLASSES = ("circle", "square", "triangle", "cross")
 SIDE = 32
 FINE = 4  # each pixel is the mean of FINE x FINE points
-RADIUS = (4.5, 6.5)  # of the circle whose area the shape has
+RADIUS = (4.75, 7.0)  # of the circle whose area the shape has
 CONTRAST = 60  # levels by which a shape is at least brighter or darker than the background
 TILT = 0.2  # tangent of half the largest angle: 23 degrees
 REACH = 1.5552  # no shape goes further than REACH * radius from its centre: the triangle's corners
 HELD_OUT = {"count": 64, "seed": 2016}  # the pictures in shapes_data.npz; training never sees this seed
 
+Seed = int | Sequence[int]
 Draw = np.random.Generator
 Grey = NDArray[np.float64]
 
@@ -50,7 +52,7 @@ class ShapesData(NamedTuple):
     boxes: NDArray[np.uint8]
 
 
-def shapes_data(count: int, seed: int) -> ShapesData:
+def shapes_data(count: int, seed: Seed) -> ShapesData:
     """Draw pictures of one shape each.
 
     Parameters
@@ -81,7 +83,7 @@ def shapes_data(count: int, seed: int) -> ShapesData:
     return ShapesData(pictures, labels, boxes)
 
 
-def two_shapes(count: int, seed: int) -> ShapesData:
+def two_shapes(count: int, seed: Seed) -> ShapesData:
     """Draw pictures of two shapes of different classes, one within the left half and one within the right.
 
     Parameters

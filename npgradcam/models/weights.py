@@ -47,9 +47,9 @@ class Weights:
 
     def conv(self, name: str, outputs: int, inputs: int, kernel: int, stride: Pair = (1, 1), padding: int | str = 0,
              groups: int = 1, bias: bool = True) -> Conv2d:
-        """Return a convolution with the parameters `name`.weight and `name`.bias (zeros where it has none)."""
+        """Return a convolution with the parameters `name`.weight and `name`.bias (None where it has none)."""
         weight = self.take(f"{name}.weight", outputs, inputs // groups, kernel, kernel)
-        b = self.take(f"{name}.bias", outputs) if bias else np.zeros(outputs, weight.dtype)
+        b = self.take(f"{name}.bias", outputs) if bias else None
         return Conv2d(weight, b, stride, "same" if padding == "same" else (int(padding),) * 4, (1, 1), groups)
 
     def norm(self, name: str, channels: int, epsilon: float = 1e-5) -> BatchNorm2d:

@@ -60,6 +60,8 @@ def check_adjoint(layer: Layer, *xs: Array, tolerance: float | None = None, rows
     offset, (y, cache) = layer.forward(*(np.zeros_like(x) for x in xs))[0], layer.forward(*us)
     v = _normal(random, (rows or y.shape[0], *y.shape[1:]), y.dtype)
     down = _backward(layer, v, cache, us)
+    if rows:  # one image: J u is the same for every row
+        v, down = v.sum(axis=0, keepdims=True), tuple(part.sum(axis=0, keepdims=True) for part in down)
     above, below = _dot(y.astype(float) - offset, v), sum(_dot(u, part) for u, part in zip(us, down, strict=True))
     scale = (_norm(y) + _norm(offset)) * _norm(v)
     return _compare(
