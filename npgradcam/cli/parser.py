@@ -131,8 +131,8 @@ def _model(p: Parser) -> None:
     group.add_argument("--weights", type=Path, metavar="FILE",
                        help="a PyTorch checkpoint (.pth, .pt; read without PyTorch) or .npz for the named network")
     group.add_argument("--preprocess", metavar="P",
-                       help="how a photograph becomes its input, if not as the network was trained: imagenet, tf, caffe, "
-                            "lite, none, or a .json file with what manifest.json has under preprocess")
+                       help="instead of the model's own way from a photograph to its input: imagenet, tf, caffe, lite, "
+                            "none, or a .json file with what manifest.json has under preprocess")
     group.add_argument("--labels", type=Path, metavar="FILE",
                        help="names of its classes: one class a line, synonyms separated by commas")
     group.add_argument("--dtype", choices=("float32", "float64"), default="float32",

@@ -56,20 +56,14 @@ def cell(explanation: Explanation, row: int, seen: Prepared) -> Cell:
 
 
 def _limit(signal: NDArray[Any]) -> float:
-    """Return the magnitude that is drawn black or white in the grid: few pixels are larger, and they hide the others."""
+    """Return the magnitude drawn black or white in the grid: few are larger, and those would hide the others."""
     magnitudes = np.abs(signal).ravel()
     place = min(magnitudes.size - 1, int(CLIPPED * magnitudes.size))
     return float(np.partition(magnitudes, place)[place]) or float(magnitudes.max())
 
 
-def draw_grid(
-    seen: Prepared,
-    title: str,
-    caption: str,
-    columns: Sequence[str],
-    outcomes: Sequence[Outcome],
-    cells: Mapping[tuple[str, str | None, int], Cell],
-) -> Picture:
+def draw_grid(seen: Prepared, title: str, caption: str, columns: Sequence[str], outcomes: Sequence[Outcome],
+              cells: Mapping[tuple[str, str | None, int], Cell]) -> Picture:
     """Draw the figure: a row for each method (and layer), a column for each class."""
     several = len({(o.method, o.layer) for o in outcomes}) > len({o.method for o in outcomes})
     labels: list[str] = []

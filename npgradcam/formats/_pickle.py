@@ -14,9 +14,7 @@ from typing import NoReturn
 from ._source import Source, shown
 from ._torch import MAX_NAME, Ordered, Storage, call, look_up, storage
 
-MAX_OPCODES = (
-    1_000_000  # a tensor takes about forty; also bounds the memory, at 64 bytes for an empty dictionary
-)
+MAX_OPCODES = 1_000_000  # about forty a tensor; bounds the memory, at 64 bytes for an empty dictionary
 MAX_MEMO = 500_000
 MAX_STACK = 100_000
 

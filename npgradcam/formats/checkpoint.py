@@ -66,9 +66,7 @@ def read_checkpoint(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) ->
         elif head[257:262] == b"ustar":
             source.fail("tar checkpoints are not read; load it in PyTorch and save its state_dict() again")
         else:
-            source.fail(
-                f"expected a PyTorch checkpoint (zip or pickled stream), got {head[:8]!r} as first bytes"
-            )
+            source.fail(f"expected a PyTorch checkpoint (zip or pickled stream), got {head[:8]!r} as first bytes")
         return _load(source, _flatten(source, value), load, big)
 
 
@@ -142,9 +140,7 @@ def _open_stream(source: Source) -> _Opened:
 def _flatten(source: Source, value: object) -> dict[str, Tensor]:
     """Return the tensors of nested dictionaries under dotted names."""
     if not isinstance(value, dict):
-        source.fail(
-            f"expected a dictionary of tensors, got a {type(value).__name__}; save model.state_dict()"
-        )
+        source.fail(f"expected a dictionary of tensors, got a {type(value).__name__}; save model.state_dict()")
     tensors: dict[str, Tensor] = {}
     entries = 0
 

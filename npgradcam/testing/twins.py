@@ -58,7 +58,7 @@ TWINS: dict[type[Layer], Twin] = {
         lambda layer, signal, x: slow.linear_adjoint(signal, layer.weight),
     ),
     BatchNorm2d: Twin(
-        lambda layer, x: slow.batch_norm2d(x, **layer.parameters, epsilon=layer.epsilon),
+        lambda layer, x: slow.batch_norm2d(x, **layer.arrays, epsilon=layer.epsilon),
         lambda layer, signal, x: slow.batch_norm2d_adjoint(signal, layer.weight, layer.variance, layer.epsilon),
     ),
     ReLU: Twin(

@@ -45,7 +45,7 @@ class Case:
 
     def __repr__(self) -> str:
         """Show what matters when a test fails: the layer's settings, and shapes."""
-        arrays = {name: value.shape for name, value in self.layer.parameters.items()}
+        arrays = {name: value.shape for name, value in self.layer.arrays.items()}
         settings = {name: value for name, value in vars(self.layer).items() if name not in arrays}
         return f"{type(self.layer).__name__}({arrays}, {settings}) at {[x.shape for x in self.xs]}"
 

@@ -1,0 +1,1 @@
+"""Times npgradcam beside its peers; see README.md in this folder."""

@@ -1,0 +1,244 @@
+"""Every layer against its slow definition, its adjoint identity, finite differences and exact integers."""
+
+from __future__ import annotations
+
+import copy
+from math import prod
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from npgradcam import errors, layers, testing
+from npgradcam.layers import AvgPool2d, BatchNorm2d, Conv2d, Linear, Softmax
+from npgradcam.testing import check_adjoint, check_gradient, check_parameter_gradients, slow_backward, slow_forward
+from npgradcam.testing import definitions as slow
+from npgradcam.testing.strategies import Case
+from npgradcam.testing.strategies import layers as cases
+
+pytestmark = pytest.mark.usefixtures("warm")
+
+REAL, APART, WHOLE = cases("real"), cases("apart"), cases("whole")
+AFFINE = sorted(set(REAL) - {"ReLU", "ReLU6", "Clip", "MaxPool2d", "Softmax"})
+PARAMETRIC = ["BatchNorm2d", "Conv2d", "Linear"]
+every_layer = pytest.mark.parametrize("name", REAL)
+
+
+def close(got: np.ndarray, expected: np.ndarray, tolerance: float) -> bool:
+    """Whether they agree relative to the largest magnitude, or to 1 where all is small."""
+    scale = max(1.0, float(np.abs(expected).max(initial=0)))
+    return got.shape == expected.shape and bool((np.abs(got - expected) <= tolerance * scale).all())
+
+
+def signal_like(y: np.ndarray, data: st.DataObject, whole: bool = False) -> np.ndarray:
+    """Random rows, as many as images; for a single image one to three rows, which share its cache."""
+    rows = data.draw(st.integers(1, 3)) if len(y) == 1 else len(y)
+    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
+    shape = (rows, *y.shape[1:])
+    # 36 times a whole number can be shared among every count of cells that an average of at most 3 x 3 divides by
+    return (36.0 * random.integers(-8, 9, shape) if whole else random.standard_normal(shape)).astype(y.dtype)
+
+
+def test_every_layer_is_tested_here() -> None:
+    bases = {"Layer", "Rectifier"}
+    assert set(REAL) == set(layers.__all__) - bases
+    assert set(REAL) == {kind.__name__ for kind in testing.twins.TWINS}
+
+
+@every_layer
+@given(data=st.data())
+def test_forward_equals_the_slow_definition(name: str, data: st.DataObject) -> None:
+    case = data.draw(REAL[name])
+    expected = slow_forward(case.layer, *case.xs)
+    for dtype, tolerance in (("float64", 1e-13), ("float32", 2e-5)):
+        layer, xs = (same := case.astype(dtype)).layer, same.xs
+        y, _ = layer.forward(*xs)
+        assert y.dtype == dtype
+        assert close(y, expected, tolerance)
+
+
+@every_layer
+@given(data=st.data())
+def test_backward_equals_the_slow_definition(name: str, data: st.DataObject) -> None:
+    case = data.draw(APART[name])
+    signal = signal_like(case.layer.forward(*case.xs)[0], data)
+    expected = slow_backward(case.layer, signal, *case.xs)
+    for dtype, tolerance in (("float64", 1e-13), ("float32", 2e-5)):
+        layer, xs = (same := case.astype(dtype)).layer, same.xs
+        down = layer.backward(signal.astype(dtype), layer.forward(*xs)[1])
+        assert [part.dtype for part in down] == [dtype] * len(xs)
+        assert all(close(part, right, tolerance) for part, right in zip(down, expected, strict=True))
+
+
+@pytest.mark.parametrize("name", WHOLE)
+@given(data=st.data())
+def test_whole_numbers_are_exact_in_float32_both_ways(name: str, data: st.DataObject) -> None:
+    case = data.draw(WHOLE[name])
+    whole = [array.astype(np.int64) for array in case.xs]
+    held = {key: value.astype(np.int64) for key, value in case.layer.arrays.items()}
+    exact = copy.copy(case.layer)
+    for key, value in held.items() if name != "BatchNorm2d" else ():
+        object.__setattr__(exact, key, value)
+    layer, xs = case.astype("float32").layer, case.astype("float32").xs
+    y, cache = layer.forward(*xs)
+    expected = slow_forward(exact, *whole)
+    np.testing.assert_array_equal(y, expected.astype(np.float32), strict=True)
+    if name in ("Conv2d", "Linear", "MaxPool2d", "ReLU", "Add", "Concat", "Flatten", "Dropout", "ReLU6"):
+        assert expected.dtype == np.int64
+    signal = signal_like(y, data, whole=True)
+    down = layer.backward(signal, cache)
+    for part, right in zip(down, slow_backward(exact, signal.astype(np.int64), *whole), strict=True):
+        np.testing.assert_array_equal(part, right.astype(np.float32), strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("name", AFFINE)
+@given(data=st.data())
+def test_backward_is_adjoint_of_forward(name: str, dtype: str, data: st.DataObject) -> None:
+    case = data.draw(REAL[name]).astype(dtype)
+    rows = data.draw(st.integers(1, 3)) if len(case.xs[0]) == 1 else None
+    check_adjoint(case.layer, *case.xs, rows=rows, seed=data.draw(st.integers(0, 1000)))
+
+
+@every_layer
+@given(data=st.data())
+def test_backward_is_the_derivative_of_forward(name: str, data: st.DataObject) -> None:
+    case = data.draw(APART[name])
+    check_gradient(case.layer, *case.xs, directions=2, seed=data.draw(st.integers(0, 1000)))
+
+
+@pytest.mark.parametrize("name", PARAMETRIC)
+@given(data=st.data())
+def test_parameter_gradients_are_derivatives_and_equal_their_definition(name: str, data: st.DataObject) -> None:
+    case = data.draw(REAL[name])
+    layer, (x,) = case.layer, case.xs
+    check_parameter_gradients(layer, x, directions=2)
+    signal = np.random.default_rng(0).standard_normal(layer.forward(x)[0].shape)
+    found = layer.parameter_gradients(signal, x)
+    if isinstance(layer, Conv2d):
+        settings = (layer.stride, layer.padding, layer.dilation, layer.groups)
+        expected = slow.conv2d_weight_gradient(signal, x, layer.weight.shape[2:], *settings)
+    elif isinstance(layer, Linear):
+        expected = slow.linear_weight_gradient(signal, x)
+    else:
+        expected = slow.batch_norm2d_gradients(signal, x, layer.mean, layer.variance, layer.epsilon)["weight"]
+    axes = tuple(axis for axis in range(signal.ndim) if axis != 1)
+    assert close(found["weight"], expected, 1e-12)
+    assert close(found["bias"], signal.sum(axis=axes), 1e-12)
+
+
+@every_layer
+@given(data=st.data())
+def test_output_shape_is_the_shape_of_the_output(name: str, data: st.DataObject) -> None:
+    case = data.draw(REAL[name])
+    assert case.layer.output_shape(*(x.shape for x in case.xs)) == case.layer.forward(*case.xs)[0].shape
+
+
+def frozen(x: np.ndarray) -> np.ndarray:
+    x = x.copy()
+    x.flags.writeable = False
+    return x
+
+
+def upside_down(x: np.ndarray) -> np.ndarray:
+    """The same numbers, read backwards through memory and with gaps."""
+    roomy = np.repeat(x[..., ::-1].T, 2, axis=0)  # reversed, transposed, every number twice
+    return roomy[::2].T[..., ::-1]
+
+
+@every_layer
+@given(data=st.data())
+def test_nothing_that_goes_in_is_changed_and_nothing_stays_on_the_layer(name: str, data: st.DataObject) -> None:
+    case = data.draw(REAL[name])
+    layer, before = case.layer, [x.tobytes() for x in case.xs]
+    held, attributes = [p.tobytes() for p in case.layer.arrays.values()], dict(vars(layer))
+    y, cache = layer.forward(*case.xs)
+    signal = signal_like(y, data)
+    kept, saved = copy.deepcopy(cache), signal.tobytes()
+    down = layer.backward(signal, cache)
+    again = layer.backward(signal, cache)
+    assert [x.tobytes() for x in case.xs] == before
+    assert [p.tobytes() for p in layer.arrays.values()] == held
+    assert vars(layer) == attributes
+    assert signal.tobytes() == saved
+    assert repr(cache) == repr(kept)
+    assert all(np.array_equal(a, b) for a, b in zip(down, again, strict=True))
+
+
+@pytest.mark.parametrize("memory", [frozen, upside_down])
+@pytest.mark.parametrize("name", [*WHOLE, "Softmax"])
+@given(data=st.data())
+def test_how_the_numbers_lie_in_memory_does_not_matter(name: str, memory, data: st.DataObject) -> None:  # type: ignore
+    case = data.draw(WHOLE[name] if name in WHOLE else REAL[name])
+    y, cache = case.layer.forward(*case.xs)
+    signal = signal_like(y, data, whole=True)
+    down = case.layer.backward(signal, cache)
+    same = Case(case.layer, tuple(memory(x) for x in case.xs))
+    y2, cache2 = same.layer.forward(*same.xs)
+    down2 = same.layer.backward(memory(signal), cache2)
+    tolerance = 1e-14 if name == "Softmax" else 0  # whole numbers add up exactly in any order
+    assert all(close(a, b, tolerance) for a, b in zip((y2, *down2), (y, *down), strict=True))
+
+
+@every_layer
+@given(data=st.data())
+def test_one_images_cache_serves_many_rows_of_signal(name: str, data: st.DataObject) -> None:
+    case = data.draw(WHOLE[name] if name in WHOLE else REAL[name])
+    xs = [x[:1] for x in case.xs]
+    y, cache = case.layer.forward(*xs)
+    signal = 36.0 * np.random.default_rng(0).integers(-8, 9, (4, *y.shape[1:]))
+    together = case.layer.backward(signal, cache)
+    for r in range(4):
+        alone = case.layer.backward(signal[r : r + 1], case.layer.forward(*xs)[1])
+        assert all(np.array_equal(part[r : r + 1], one) for part, one in zip(together, alone, strict=True))
+
+
+@every_layer
+@given(data=st.data())
+def test_height_and_width_are_never_swapped(name: str, data: st.DataObject) -> None:
+    """Every drawn layer, with its two axes exchanged, gives the exchanged answer - and only then."""
+    case = data.draw(WHOLE[name] if name in WHOLE else REAL[name])
+    turned = copy.copy(case.layer)
+    for key, value in vars(case.layer).items():
+        if key in ("stride", "dilation", "kernel", "sizes"):
+            object.__setattr__(turned, key, value[::-1])
+        if key == "padding" and value != "same":
+            object.__setattr__(turned, key, (value[1], value[0], value[3], value[2]))
+        if key == "weight" and value.ndim == 4:
+            object.__setattr__(turned, key, value.swapaxes(2, 3))
+    y, _ = case.layer.forward(*case.xs)
+    y2, _ = turned.forward(*(x.swapaxes(2, 3) if x.ndim == 4 else x for x in case.xs))
+    if name == "Flatten":
+        y = y.reshape(case.xs[0].shape).swapaxes(2, 3).reshape(y.shape)
+    assert np.array_equal(y2, y.swapaxes(2, 3) if y.ndim == 4 else y)
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: Conv2d(np.ones((3, 2)), np.ones(3)), "Conv2d: expected weight"),
+    (lambda: Conv2d(np.ones(()), np.ones(3)), "Conv2d: expected weight"),
+    (lambda: Conv2d(np.ones((3, 2, 1, 1)), np.ones(2)), "Conv2d: expected weight"),
+    (lambda: Conv2d(np.ones((3, 2, 1, 1)), np.ones(3), groups=2), "groups that divide O"),
+    (lambda: Conv2d(np.ones((2, 1, 1, 1)), np.ones(2), stride=(0, 1)), "stride and dilation >= 1"),
+    (lambda: Conv2d(np.ones((2, 1, 1, 1)), np.ones(2), stride=2), "stride: expected 2 whole numbers"),
+    (lambda: Conv2d(np.ones((2, 1, 1, 1)), np.ones(2), padding=(0, 0, 0, -1)), "padding >= 0"),
+    (lambda: Linear(np.ones(3), np.ones(3)), "Linear: expected weight"),
+    (lambda: Linear(np.ones((3, 2)), np.ones(2)), "Linear: expected weight"),
+    (lambda: BatchNorm2d(*(np.ones(k) for k in (2, 2, 2, 3))), "four arrays of one shape"),
+    (lambda: AvgPool2d((0, 1), (1, 1)), "expected kernel"),
+    (lambda: layers.MaxPool2d((2, 2), 2), "stride: expected 2 whole numbers"),
+    (lambda: layers.Clip(2.0, 2.0), "low < high"),
+    (lambda: layers.Pad((0, 0, 0, -1)), "padding >= 0"),
+])
+def test_a_layer_that_cannot_be_is_refused_with_the_reason(make, words: str) -> None:  # type: ignore[no-untyped-def]
+    with pytest.raises(errors.ShapeError, match=words):
+        make()
+
+
+@given(shape=st.tuples(*(st.integers(1, 3),) * 4))
+def test_softmax_rows_sum_to_one_and_ignore_a_common_shift(shape: tuple[int, ...]) -> None:
+    x = np.random.default_rng(prod(shape)).standard_normal(shape) * 50
+    y, cache = Softmax().forward(x)
+    assert close(y.sum(axis=1), np.ones_like(y[:, 0]), 1e-15 * 8)
+    assert close(Softmax().forward(x + 700)[0], y, 1e-12)
+    assert close(Softmax().backward(np.ones_like(x), cache)[0], np.zeros_like(x), 1e-15)
