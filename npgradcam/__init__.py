@@ -6,22 +6,52 @@
 'shapes'
 """
 
-from . import errors, images, kernels, layers, maps, methods, models, rules
-from ._version import __version__
-from .errors import NpGradcamError
-from .methods import (
-    backprop,
-    cam,
-    counterfactual_grad_cam,
-    default_layer,
-    grad_cam,
-    guided_grad_cam,
-)
-from .models import Model, build, load
-from .network import Network, Node, Tape
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from npgradcam._version import __version__
+
+if TYPE_CHECKING:
+    from npgradcam import errors, images, kernels, layers, maps, methods, models, rules, testing
+    from npgradcam.errors import NpGradcamError
+    from npgradcam.methods import (
+        backprop,
+        cam,
+        counterfactual_grad_cam,
+        default_layer,
+        grad_cam,
+        guided_grad_cam,
+    )
+    from npgradcam.models import Model, build, load
+    from npgradcam.network import Network, Node, Tape
 
 __all__ = [
     "Model", "Network", "Node", "NpGradcamError", "Tape", "__version__", "backprop", "build", "cam",
     "counterfactual_grad_cam", "default_layer", "errors", "grad_cam", "guided_grad_cam", "images", "kernels", "layers",
-    "load", "maps", "methods", "models", "rules",
+    "load", "maps", "methods", "models", "rules", "testing",
 ]
+
+_HOME = {
+    "backprop": "methods", "cam": "methods", "counterfactual_grad_cam": "methods", "default_layer": "methods",
+    "grad_cam": "methods", "guided_grad_cam": "methods", "Model": "models", "build": "models", "load": "models",
+    "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name of the interface when it is first used, so that the command line answers at once."""
+    from importlib import import_module
+
+    if name in _HOME:
+        value = getattr(import_module(f"npgradcam.{_HOME[name]}"), name)
+    elif name in __all__:
+        value = import_module(f"npgradcam.{name}")
+    else:
+        raise AttributeError(f"module 'npgradcam' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

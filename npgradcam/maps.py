@@ -200,7 +200,7 @@ def save_png(path: str | os.PathLike[str], picture: NDArray[np.uint8]) -> None:
     part = path.with_name(f".{uuid4().hex}.part")
     try:
         with part.open("xb") as file:
-            Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=3)
+            Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=1)
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)

@@ -11,7 +11,7 @@ from npgradcam.network import Network
 from npgradcam.typing import Array
 
 from .grad_cam import weighted_sum
-from .records import ClassActivationMap, about
+from .records import COUNTERFACTUAL, ClassActivationMap, about
 from .start import Images, Score, layer_of, network_of, spatial, tape_of
 from .target import rows
 
@@ -51,5 +51,5 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
     alpha = -dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij -dy^c/dA^k_ij                    eq. (3)
     signed_cam = weighted_sum(alpha, A, row.image)
     cam = np.maximum(signed_cam, 0)
-    return ClassActivationMap(**about(net, tape, row, "counterfactual-grad-cam"), layer=layer, activations=A,
+    return ClassActivationMap(**about(net, tape, row, COUNTERFACTUAL), layer=layer, activations=A,
                               gradients=dA, alpha=alpha, signed_cam=signed_cam, cam=cam)

@@ -69,7 +69,11 @@ class Explanation:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about degenerate rows; empty where there is nothing to say."""
-        return ()
+        return tuple(note for note in map(self.note, range(len(self))) if note)
+
+    def note(self, row: int = 0) -> str:
+        """Return a sentence where a row is degenerate, else nothing."""
+        return ""
 
     def picture(self, row: int = 0) -> Picture:
         """Return row `row` alone as a picture, uint8 (H, W, 3)."""

@@ -19,6 +19,9 @@ from .explanation import Explanation, Picture
 from .target import Rows
 
 
+COUNTERFACTUAL = "counterfactual-grad-cam"
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class ClassActivationMap(Explanation):
     """CAM and Grad-CAM: maps that are weighted by how much a class likes them, and summed.
@@ -51,13 +54,14 @@ class ClassActivationMap(Explanation):
         """w^c_k, CAM's name for the channels' weights; the same array as `alpha`."""
         return self.alpha
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Say for which rows no cell has positive evidence."""
-        return tuple(
-            f"{self.method}: no cell of {self.layer} has positive evidence for {self.label(int(row))}; the map is zero "
-            "everywhere, and the signed map is in signed_cam"
-            for row in np.flatnonzero(maps.is_zero(self.cam))
+    def note(self, row: int = 0) -> str:
+        """Say so where no cell has positive evidence."""
+        if not maps.is_zero(self.cam[row : row + 1])[0]:
+            return ""
+        which = "evidence against" if self.method == COUNTERFACTUAL else "positive evidence for"
+        return (
+            f"{self.method}: no cell of {self.layer} has {which} {self.label(row)}; the map is zero everywhere, and the "
+            "signed map is in signed_cam"
         )
 
     def arrays(self, row: int = 0) -> Array:
@@ -119,14 +123,11 @@ class InputSignal(Explanation):
     signal: Array
     gates: int
 
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Say for which rows nothing arrived."""
-        empty = np.flatnonzero(~self.signal.reshape(len(self), -1).any(axis=1))
-        return tuple(
-            f"{self.method}: nothing arrives at the input for {self.label(int(row))}; the signal is zero"
-            for row in empty
-        )
+    def note(self, row: int = 0) -> str:
+        """Say so where nothing arrived."""
+        if self.signal[row].any():
+            return ""
+        return f"{self.method}: nothing arrives at the input for {self.label(row)}; the signal is zero"
 
     def arrays(self, row: int = 0) -> Array:
         """Return the signal of a row, (C, H, W)."""
