@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 from npgradcam._version import __version__
 
 if TYPE_CHECKING:
-    from npgradcam import errors, images, kernels, layers, maps, methods, models, rules, testing
-    from npgradcam.errors import NpGradcamError
-    from npgradcam.methods import (
-        backprop,
-        cam,
-        counterfactual_grad_cam,
-        default_layer,
-        grad_cam,
-        guided_grad_cam,
-    )
-    from npgradcam.models import Model, build, load
-    from npgradcam.network import Network, Node, Tape
+    from . import errors, images, kernels, layers, maps, methods, models, rules, testing
+    from .errors import NpGradcamError
+    from .methods.backprop import backprop
+    from .methods.cam import cam
+    from .methods.counterfactual import counterfactual_grad_cam
+    from .methods.grad_cam import grad_cam
+    from .methods.guided_grad_cam import guided_grad_cam
+    from .methods.layer import default_layer
+    from .models.load import build, load
+    from .models.model import Model
+    from .network import Network, Node, Tape
 
 __all__ = [
     "Model", "Network", "Node", "NpGradcamError", "Tape", "__version__", "backprop", "build", "cam",

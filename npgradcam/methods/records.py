@@ -1,4 +1,4 @@
-"""The two kinds of result, with every intermediate that the equations name: a map of a layer, a signal at the input."""
+"""The two kinds of result, with every intermediate the equations name: a map of a layer, a signal at the input."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from npgradcam.typing import Array
 
 from .explanation import Explanation, Picture
 from .target import Rows
-
 
 COUNTERFACTUAL = "counterfactual-grad-cam"
 

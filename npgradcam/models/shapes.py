@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ..images import Preprocess
-from ..kernels import Backend
-from ..layers import Flatten, GlobalAvgPool2d, ReLU
-from ..network import Network
-from ..typing import Array
+from npgradcam.images import Preprocess
+from npgradcam.kernels import Backend
+from npgradcam.layers import Flatten, GlobalAvgPool2d, ReLU
+from npgradcam.network import Network
+from npgradcam.typing import Array
 from .graph import Graph
 from .shapes_data import CLASSES, SIDE
 from .weights import Weights

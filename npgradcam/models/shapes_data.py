@@ -17,8 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..formats import read_npz
-from ..maps import upsample
+from npgradcam.formats import read_npz
+from npgradcam.maps import upsample
 
 CLASSES = ("circle", "square", "triangle", "cross")
 SIDE = 32

@@ -16,12 +16,12 @@ from time import perf_counter
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import kernels
-from .._version import __version__
-from ..formats import write_npz
-from ..layers import Conv2d, Linear
-from ..network import Network
-from ..typing import Array, IntArray
+from npgradcam import kernels
+from npgradcam._version import __version__
+from npgradcam.formats import write_npz
+from npgradcam.layers import Conv2d, Linear
+from npgradcam.network import Network
+from npgradcam.typing import Array, IntArray
 from .shapes import MEAN, STD, shapes_graph, shapes_network
 from .shapes_data import CLASSES, HELD_OUT, ShapesData, shapes_data
 from .weights import random_weights
