@@ -61,7 +61,7 @@ def norm(random, channels):
     return BatchNorm2d(weight + 2, bias, mean / 4, random.uniform(0.5, 2, channels), 1e-3)
 
 
-def gap_net(seed=0, dtype="float64", softmax=False, channels=6, classes=5):
+def gap_net(seed=5, dtype="float64", softmax=False, channels=6, classes=5):
     """conv - norm - ReLU - max pool - conv - ReLU6 - global average - linear (- softmax); 3 input channels."""
     random = np.random.default_rng(seed)
     layers = [

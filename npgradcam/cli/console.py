@@ -91,12 +91,13 @@ def warm_up(console: Console, dtype: str, backend: Backend) -> None:
 
     with console.compiling(backend):
         done = kernels.warmup(dtype, backend)
-    gc.enable()  # see `npgradcam.cli._no_collector`
+    gc.freeze()  # what was imported is not looked through again; see `npgradcam.cli._no_collector`
+    gc.enable()
     if done.compiled:
         compiled = f"compiled {done.compiled} kernels in {done.seconds:.1f} s"
         console.remark(f"{compiled}; the next run takes them from the cache")
     if backend == "auto" and resolved(choose(backend)) == "numpy":
-        console.remark("Numba is not in use; NumPy alone is slow on a large network (pip install numba)")
+        console.remark("Numba is missing or switched off; NumPy alone is slow on a large network")
 
 
 def resolved(kernels: Any) -> str:

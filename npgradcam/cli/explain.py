@@ -22,7 +22,7 @@ from npgradcam.cli.predict import predictions_table, ranked
 from npgradcam.errors import ImageError
 from npgradcam.figure import Cell
 from npgradcam.images import Prepared
-from npgradcam.methods import Explanation
+from npgradcam.methods import ClassActivationMap, Explanation
 from npgradcam.methods.explanation import slug, write_npy
 from npgradcam.methods.start import explained_output
 from npgradcam.models import Model, Prediction
@@ -83,7 +83,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 
 def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder: Path) -> dict[str, Any]:
     model = plan.model
-    with _drawing(folder) as drawing:
+    with _drawing(folder, len(plan.layers) > 1) as drawing:
         source = drawing.pool.submit(source_of, photograph.path)
         tape = model.forward(prepared.x, observed(model, plan.methods, plan.layers), explained_output(model))
         predictions = ranked(model, tape.logits, photograph.name)
@@ -114,8 +114,9 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
 class Drawing:
     """Draws and writes in other threads while the next method computes: encoding a PNG needs no interpreter."""
 
-    def __init__(self, folder: Path, pool: ThreadPoolExecutor) -> None:
+    def __init__(self, folder: Path, pool: ThreadPoolExecutor, several: bool) -> None:
         self.folder = folder
+        self.several = several  # layers: then file names say which
         self.pool = pool
         self.names: set[str] = set()
         self.entries: dict[tuple[int, int], dict[str, Any]] = {}
@@ -146,13 +147,12 @@ class Drawing:
         entry["files"] = {"picture": f"{name}.png", "array": f"{name}.npy"}
         entry["rule"], entry["gates"] = pictures.rule_of(explanation)
         entry["range"] = pictures.value_range(explanation.arrays(row))
-        entry["notes"] = [note for note in explanation.notes if f"for {explanation.label(row)};" in note]
+        entry["notes"] = [explanation.note(row)] if explanation.note(row) else []
         task = self.pool.submit(self._draw, name, explanation, row, seen, drawn_on)
         self.cells[outcome.method, outcome.layer, column] = task
 
     def _name(self, outcome: Outcome, class_: Prediction) -> str:
-        several = [key for key in self.order if key[0] == outcome.method]
-        layer = f"{slug(outcome.layer)}_" if outcome.layer and several[0][1] != outcome.layer else ""
+        layer = f"{slug(outcome.layer)}_" if outcome.layer and self.several else ""
         base = name = f"{outcome.method}_{layer}{class_.index}_{slug(class_.label)}"
         count = 1
         while name in self.names:
@@ -162,9 +162,11 @@ class Drawing:
         return name
 
     def _draw(self, name: str, explanation: Explanation, row: int, seen: Prepared, drawn_on: Prepared) -> Cell:
-        maps.save_png(self.folder / f"{name}.png", explanation.shown(drawn_on, row))
+        cell = pictures.cell(explanation, row, seen)
+        picture = explanation.overlay(drawn_on, row) if isinstance(explanation, ClassActivationMap) else cell.picture
+        maps.save_png(self.folder / f"{name}.png", picture)
         write_npy(self.folder / f"{name}.npy", explanation.arrays(row))
-        return pictures.cell(explanation, row, seen)
+        return cell
 
     def finish(self) -> tuple[list[dict[str, Any]], dict[tuple[str, str | None, int], Cell]]:
         """Wait until everything is drawn; return the entries, method by method, and the cells of the grid."""
@@ -173,10 +175,10 @@ class Drawing:
 
 
 @contextmanager
-def _drawing(folder: Path) -> Iterator[Drawing]:
+def _drawing(folder: Path, several: bool) -> Iterator[Drawing]:
     pool = ThreadPoolExecutor(2)
     try:
-        yield Drawing(folder, pool)
+        yield Drawing(folder, pool, several)
     finally:
         pool.shutdown(cancel_futures=True)  # waits: nobody writes into a folder that is being taken away
 
@@ -189,6 +191,6 @@ def _summary(photograph: Photograph, place: Path, manifest: dict[str, Any]) -> s
     lines = [
         f"{photograph.name}, {image['width']} x {image['height']} pixels, {manifest['model']['name']}:",
         predictions_table(best),
-        f"{len(done)} explanations of {', '.join(labels)}; look at {short(place / 'grid.png')}",
+        f"{len(done)} explanation{'s' * (len(done) != 1)} of {', '.join(labels)}; look at {short(place / 'grid.png')}",
     ]
     return "\n".join(lines)

@@ -38,11 +38,11 @@ CONVENTIONS = {
     "zero_map": "stays zero: drawn in the colour of 0, and said in notes",
     "overlay": "0.5 photograph + 0.5 colour inside crop_box; outside it the photograph as it is",
     "colours": "turbo, 0 to the maximum",
-    "signal_picture": "grey 128 + 127 signal / max|signal|, of all channels together; 0 is exactly 128",
+    "signal_picture": "grey 128 + 127 signal / limit, larger ones clipped, all channels alike; 0 is exactly 128",
+    "signal_limit": "the 99.5th percentile of |signal| (where that is 0, the maximum): few numbers are larger",
     "arrays": "CAM types: the signed map before its ReLU, (I, J) at the layer's size; others: the signal (C, H, W)",
     "range": "smallest and largest number of the array",
     "grid": "drawn on what the network saw; each picture has its own scale, on the bar beneath it",
-    "grid_signals": "as signal_picture, with the 99.5th percentile of |signal| for the maximum; larger ones clipped",
     "crop_box": "left, top, right, bottom in pixels of the upright photograph; pixel n covers n to n + 1",
 }
 

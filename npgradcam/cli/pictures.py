@@ -17,7 +17,7 @@ from npgradcam.images import Prepared
 from npgradcam.methods import ClassActivationMap, Explanation, InputSignal
 
 LONGEST = 1600  # pixels of the longer side of an overlay: more than a map of 49 cells needs
-CLIPPED = 0.995  # of the numbers of a signal, this part is drawn as it is in the grid
+CLIPPED = 0.995  # of the numbers of a signal, this part is drawn as it is
 Picture = NDArray[np.uint8]
 
 
@@ -56,7 +56,7 @@ def cell(explanation: Explanation, row: int, seen: Prepared) -> Cell:
 
 
 def _limit(signal: NDArray[Any]) -> float:
-    """Return the magnitude drawn black or white in the grid: few are larger, and those would hide the others."""
+    """Return the magnitude that is drawn black or white: few are larger, and those would hide the others."""
     magnitudes = np.abs(signal).ravel()
     place = min(magnitudes.size - 1, int(CLIPPED * magnitudes.size))
     return float(np.partition(magnitudes, place)[place]) or float(magnitudes.max())

@@ -59,7 +59,7 @@ class ClassActivationMap(Explanation):
             return ""
         which = "evidence against" if self.method == COUNTERFACTUAL else "positive evidence for"
         return (
-            f"{self.method}: no cell of {self.layer} has {which} {self.label(row)}; the map is zero everywhere, and the "
+            f"{self.method}: no cell of {self.layer} has {which} {self.label(row)}; the map is zero everywhere, the "
             "signed map is in signed_cam"
         )
 

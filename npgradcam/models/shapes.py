@@ -1,24 +1,28 @@
-"""A small network of our own: says which shape a 32 x 32 picture shows (`shapes_data` draws them, `train_shapes` trains it).
+"""A small network of our own that says which shape a picture shows; `shapes_data` draws them, `train_shapes` trains it.
 
     3 x 32 x 32 -> 12 x 16 x 16 -> 16 x 16 x 16 -> 24 x 16 x 16 -> 24 -> 4
 
-Three convolutions with ReLU, global average pooling, one linear layer: piecewise linear, and small enough to print every
-number in it. A cell of the last feature maps looks at 13 x 13 pixels: about one shape, so that a map stays close to it.
+Three convolutions with ReLU, global average pooling, one linear layer: piecewise linear, and small enough to print
+every number in it. A cell of the last feature maps looks at 13 x 13 pixels, about one shape, so maps stay close to it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
+from npgradcam.formats import read_npz
 from npgradcam.images import Preprocess
 from npgradcam.kernels import Backend
 from npgradcam.layers import Flatten, GlobalAvgPool2d, ReLU
 from npgradcam.network import Network
 from npgradcam.typing import Array
+
 from .graph import Graph
 from .shapes_data import CLASSES, SIDE
 from .weights import Weights
 
+MAPS = "relu3"  # A^k, 24 maps of 16 x 16 cells: what CAM and Grad-CAM weigh
 MEAN, STD = 128.0, 64.0
 PREPROCESS = Preprocess("shapes", (SIDE, SIDE), crop=1.0, interpolation="bicubic", mean=(MEAN,) * 3, std=(STD,) * 3)
 
@@ -31,14 +35,15 @@ def shapes_graph(w: Weights) -> Graph:
     g.add("conv2", w.conv("conv2", 16, 12, 3, padding=1))
     g.add("relu2", ReLU())
     g.add("conv3", w.conv("conv3", 24, 16, 3, padding=1))
-    g.add("relu3", ReLU())  # A^k, 24 maps of 16 x 16 cells: what CAM and Grad-CAM weigh
+    g.add(MAPS, ReLU())
     g.add("pool", GlobalAvgPool2d())
     g.add("flatten", Flatten())
     g.add("fc", w.linear("fc", len(CLASSES), 24))
     return g
 
 
-def shapes_network(weights: Mapping[str, Array] | Weights, dtype: str = "float32", backend: Backend = "auto") -> Network:
+def shapes_network(weights: Mapping[str, Array] | Weights, dtype: str = "float32",
+                   backend: Backend = "auto") -> Network:
     """Return the network with these weights.
 
     Parameters
@@ -57,3 +62,9 @@ def shapes_network(weights: Mapping[str, Array] | Weights, dtype: str = "float32
     graph = shapes_graph(w)
     w.finish("shapes")
     return Network(tuple(graph.nodes), dtype=dtype, backend=backend)
+
+
+def shapes_weights() -> dict[str, Array]:
+    """Return the trained weights that come along, by name; "made" in the file, a text, says how they were made."""
+    arrays = read_npz(Path(__file__).with_name("shapes.npz"))
+    return {name: array for name, array in arrays.items() if name != "made"}

@@ -1,11 +1,11 @@
 """Pictures of one shape each, drawn by a seeded generator: what the small network of `shapes` learns from.
 
 A picture is 32 x 32 pixels: a blotchy background in a random colour, lines and specks in other colours, one shape
-(circle, square, triangle or cross; filled, of any colour, tilt and place), and noise on every pixel. The four kinds have
-equal area and the same places, so that only the outline tells them apart.
+(circle, square, triangle or cross; filled, of any colour, tilt and place), and noise on every pixel. The four kinds
+have equal area and the same places, so that only the outline tells them apart.
 
 Nothing here calls a sine, an exponential or a matrix product: only sums, products, quotients and square roots, which
-every machine rounds alike. The same seed gives the same pictures everywhere that NumPy's generator gives the same stream.
+every machine rounds alike. The same seed gives the same pictures wherever NumPy's generator gives the same stream.
 """
 
 from __future__ import annotations
@@ -194,16 +194,17 @@ def _background(draw: Draw) -> tuple[Grey, Grey]:
     picture = colour + blotches.transpose(1, 2, 0)
     for _ in range(2):
         length, width = draw.uniform(4, 12), draw.uniform(0.3, 0.7)
-        window = _window(*draw.uniform(0, SIDE, 2), length + 1)
+        window = _window(draw.uniform(0, SIDE), draw.uniform(0, SIDE), length + 1)
         x, y = _turn(draw.uniform(-1, 1), window.x, window.y)
         _paint(picture, window, (abs(x) <= length) & (abs(y) <= width), draw.uniform(0, 255, 3))
     for _ in range(6):
         radius = draw.uniform(0.5, 1.3)
-        window = _window(*draw.uniform(0, SIDE, 2), radius)
+        window = _window(draw.uniform(0, SIDE), draw.uniform(0, SIDE), radius)
         _paint(picture, window, inside(CLASSES.index("circle"), window.x, window.y, radius), draw.uniform(0, 255, 3))
     return picture, colour
 
 
 def _noisy(draw: Draw, picture: Grey) -> NDArray[np.uint8]:
     noise = draw.uniform(-8, 8, (2, *picture.shape))
-    return np.rint(np.clip(picture + noise[0] + noise[1], 0, 255)).astype(np.uint8)
+    levels: NDArray[np.uint8] = np.rint(np.clip(picture + noise[0] + noise[1], 0, 255)).astype(np.uint8)
+    return levels

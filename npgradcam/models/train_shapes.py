@@ -1,7 +1,8 @@
 """Train the small network of `shapes`: python -m npgradcam.models.train_shapes -o shapes.npz.
 
-The network's own backward gives the signal at every layer with parameters, `parameter_gradients` makes gradients of it,
-and Adam takes the steps. The same seed on the same machine gives the same bytes.
+The loss is softmax cross-entropy plus a price on maps that are spread out; no box is ever looked at. The network's own
+backward gives the signal at every layer with parameters, `parameter_gradients` makes gradients of it, and Adam takes
+the steps. The same seed on the same machine gives the same bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from npgradcam.formats import write_npz
 from npgradcam.layers import Conv2d, Linear
 from npgradcam.network import Network
 from npgradcam.typing import Array, IntArray
-from .shapes import MEAN, STD, shapes_graph, shapes_network
+
+from .shapes import MAPS, MEAN, STD, shapes_graph, shapes_network
 from .shapes_data import CLASSES, HELD_OUT, ShapesData, shapes_data
 from .weights import random_weights
 
@@ -32,12 +34,13 @@ BATCH = 50
 RATE = 0.01  # of learning; it rises for WARM_UP steps and then falls to 0 along half a cosine
 WARM_UP = 50
 DECAY = 0.05
+COMPACT = 1.5  # the price of spread-out maps in the loss; it rises from 0 to this in the first half of the training
 CHECKED = {"count": 1000, "seed": 1000}  # other pictures that training never sees, for the recorded accuracy
 
 
 def network_input(pictures: NDArray[np.uint8], dtype: str = "float32") -> Array:
-    """Return pictures (N, H, W, 3) as the network takes them, (N, 3, H, W); equal to `PREPROCESS.prepare` one by one."""
-    return np.ascontiguousarray((pictures.astype(dtype) - MEAN) / STD).transpose(0, 3, 1, 2).copy()
+    """Return pictures (N, H, W, 3) as the network takes them, (N, 3, H, W): `PREPROCESS.prepare` for all at once."""
+    return np.ascontiguousarray(((pictures.astype(dtype) - MEAN) / STD).transpose(0, 3, 1, 2))
 
 
 def cross_entropy(logits: Array, labels: IntArray) -> tuple[float, Array]:
@@ -50,14 +53,32 @@ def cross_entropy(logits: Array, labels: IntArray) -> tuple[float, Array]:
     return float(-log_p[rows, labels].mean()), seed / len(labels)
 
 
-def loss_and_gradients(network: Network, images: Array, labels: IntArray) -> tuple[float, dict[str, Array]]:
-    """Return the loss on a batch and its gradient by every parameter of the convolutions and linear layers.
+def spread(activations: Array) -> tuple[float, Array]:
+    """Return the part of the cells in which the maps are active, a mean over the batch, and its derivative by the maps.
+
+    With T_ij = sum_k A^k_ij: (sum_ij T)^2 / (Z sum_ij T^2), which is 1 where all Z cells are alike and 1/Z where one
+    cell holds everything. It says nothing about which cells these are.
+    """
+    N, _, I, J = activations.shape
+    T = activations.sum(axis=1, keepdims=True)
+    total = T.sum(axis=(2, 3), keepdims=True)
+    squares = (T * T).sum(axis=(2, 3), keepdims=True) + T.dtype.type(1e-6)  # so that maps of zeros have a spread of 0
+    signal = 2 * total / (I * J * squares) * (1 - total * T / squares) / N
+    return float((total**2 / (I * J * squares)).mean()), np.broadcast_to(signal, activations.shape)
+
+
+def loss_and_gradients(network: Network, images: Array, labels: IntArray,
+                       compact: float = COMPACT) -> tuple[float, dict[str, Array]]:
+    """Return the loss on a batch and its gradient by every parameter.
 
     Parameters
     ----------
     network : Network
+        From `shapes_network`.
     images : ndarray (N, 3, H, W)
     labels : ndarray of int (N,)
+    compact : float
+        What `spread` costs beside the cross-entropy.
 
     Returns
     -------
@@ -65,17 +86,24 @@ def loss_and_gradients(network: Network, images: Array, labels: IntArray) -> tup
     gradients : dict of str to ndarray
         "conv1.weight" and so on, each of its parameter's shape.
     """
-    trained = [(node.name, node.layer, node.inputs[0]) for node in network.nodes
-               if isinstance(node.layer, (Conv2d, Linear))]
-    places = [name for name, _, _ in trained]
-    tape = network.forward(images, observe=[*places, *(below for _, _, below in trained)])
-    loss, seed = cross_entropy(tape.logits, labels)
-    signals = network.backward(tape, seed, down_to=places)
+    below = {"conv1": "input", "conv2": "relu1", "conv3": "relu2", "fc": "flatten"}
+    *convolutions, last = below
+    body = network.forward(images, observe=[*convolutions, *(below[name] for name in convolutions)], output=MAPS)
+    head = Network.sequential([(name, network[name].layer) for name in ("pool", "flatten", last)],
+                              dtype=network.dtype, backend=network.backend)
+    tape = head.forward(body.logits, observe=["input", "flatten"])
+    mistakes, seed = cross_entropy(tape.logits, labels)
+    width, squeeze = spread(body.logits)
+    signal = head.backward(tape, seed, down_to="input") + compact * squeeze
+    signals = network.backward(body, signal.astype(network.dtype), down_to=convolutions) | {last: seed}
+    inputs = {**body.activations, **tape.activations, "input": images}
     gradients: dict[str, Array] = {}
-    for name, layer, below in trained:
-        parts = layer.parameter_gradients(signals[name], tape.activations[below])
-        gradients |= {f"{name}.{parameter}": gradient for parameter, gradient in parts.items()}
-    return loss, gradients
+    for name, source in below.items():
+        layer = network[name].layer
+        if isinstance(layer, (Conv2d, Linear)):
+            parts = layer.parameter_gradients(signals[name], inputs[source])
+            gradients |= {f"{name}.{parameter}": gradient for parameter, gradient in parts.items()}
+    return mistakes + compact * width, gradients
 
 
 @dataclass
@@ -92,7 +120,7 @@ class Adam:
     def step(self, weights: dict[str, Array], gradients: dict[str, Array], rate: float) -> dict[str, Array]:
         """Return the weights after one step against the gradients."""
         self.count += 1
-        moved = {}
+        moved: dict[str, Array] = {}
         for name, g in gradients.items():
             m = self.mean[name] = self.beta1 * self.mean.get(name, 0 * g) + (1 - self.beta1) * g
             v = self.square[name] = self.beta2 * self.square.get(name, 0 * g) + (1 - self.beta2) * g * g
@@ -148,9 +176,10 @@ def train(seed: int = 0, epochs: int = EPOCHS, pictures: int = PICTURES,
         for _ in range(epochs):
             for batch in draw.permutation(pictures).reshape(-1, BATCH):
                 x = images[batch, :, :, :: 1 - 2 * int(draw.integers(2))]  # half of the batches are mirrored
-                loss, gradients = loss_and_gradients(shapes_network(weights, backend=backend), x, labels[batch])
-                step = len(losses)
-                rate = RATE * min(1, (step + 1) / WARM_UP) * (1 + np.cos(np.pi * step / steps)) / 2
+                done = len(losses) / steps
+                rate = RATE * min(1, (len(losses) + 1) / WARM_UP) * (1 + np.cos(np.pi * done)) / 2
+                network, price = shapes_network(weights, backend=backend), COMPACT * min(1, 2 * done)
+                loss, gradients = loss_and_gradients(network, x, labels[batch], price)
                 weights = adam.step(weights, gradients, float(rate))
                 losses.append(loss)
                 progress.set_postfix_str(f"loss {np.mean(losses[-100:]):.3f}", refresh=False)

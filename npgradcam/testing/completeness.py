@@ -131,8 +131,9 @@ def _nodes(network: Network, output: str) -> list[Node]:
 
 def _offset(node: Node, *xs: Array) -> Array:
     """f(x) - J x of one layer: a number, or an array that broadcasts to the layer's output."""
-    if type(node.layer) in OFFSETS:
-        return np.asarray(OFFSETS[type(node.layer)](node.layer, *xs))
+    known = next((kind for kind in type(node.layer).__mro__ if kind in OFFSETS), None)
+    if known:
+        return np.asarray(OFFSETS[known](node.layer, *xs))
     if affine(node.layer, *xs):
         return node.layer.forward(*(np.zeros_like(x) for x in xs))[0]
     raise NpGradcamError(

@@ -129,10 +129,11 @@ def slow_backward(layer: Layer, signal: Numbers, *xs: Numbers) -> tuple[Numbers,
 
 
 def _twin(layer: Layer) -> Twin:
-    if type(layer) not in TWINS:
+    known = next((kind for kind in type(layer).__mro__ if kind in TWINS), None)
+    if known is None:
         names = [kind.__name__ for kind in TWINS]
         raise UnknownLayerError(
             f"no slow definition of {type(layer).__name__}; near it: {close_matches(type(layer).__name__, names)}; "
             "add one to npgradcam.testing.twins.TWINS"
         )
-    return TWINS[type(layer)]
+    return TWINS[known]
