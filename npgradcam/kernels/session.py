@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from time import perf_counter
@@ -27,7 +27,7 @@ _in_use: ContextVar[ModuleType] = ContextVar("npgradcam_kernels")
 _lock = threading.RLock()
 _one_at_a_time = threading.RLock()
 _inside = 0
-_restore = ExitStack()
+_saved: list[tuple[Any, int]] = []  # the caller's number of threads, for each BLAS library
 
 
 def backend() -> ModuleType:
@@ -68,11 +68,12 @@ def session(name: Backend = "auto") -> Iterator[None]:
 
 
 @cache
-def _blas() -> Any:
+def _blas() -> list[Any]:
+    """The BLAS libraries in this process."""
     import scipy.linalg  # noqa: F401  (loads the BLAS that compiled matrix products use, so that the limit finds it)
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
 
 
 @contextmanager
@@ -81,7 +82,9 @@ def _one_blas_thread() -> Iterator[None]:
     global _inside
     with _lock:
         if _inside == 0:
-            _restore.enter_context(_blas().limit(limits=1, user_api="blas"))
+            _saved[:] = [(library, library.get_num_threads()) for library in _blas()]
+            for library, _ in _saved:
+                _set_threads(library, 1)
         _inside += 1
     try:
         yield
@@ -89,7 +92,13 @@ def _one_blas_thread() -> Iterator[None]:
         with _lock:
             _inside -= 1
             if _inside == 0:
-                _restore.close()
+                for library, threads in _saved:
+                    _set_threads(library, threads)
+
+
+def _set_threads(library: Any, threads: int) -> None:
+    """Set it from any thread: threadpoolctl 3.8 lets only the first one, but here sessions count themselves."""
+    getattr(library, "_real_set_num_threads", library.set_num_threads)(threads)
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgradcam import maps
-from npgradcam.errors import OutputExistsError
+from npgradcam.errors import OutputExistsError, TargetError
 from npgradcam.images import Preprocess
 from npgradcam.models import Labels
 from npgradcam.typing import Array, IntArray
@@ -48,16 +48,24 @@ class Explanation:
     labels: Labels | None = None
 
     def __post_init__(self) -> None:
-        for field in fields(self):
-            value = getattr(self, field.name)
+        self.__setstate__(vars(self))
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Hold every array read-only, in a copy of the record as well."""
+        for name, value in dict(state).items():
             if isinstance(value, np.ndarray):
-                frozen = value.view()
-                frozen.flags.writeable = False
-                object.__setattr__(self, field.name, frozen)
+                value = value.view()
+                value.flags.writeable = False
+            object.__setattr__(self, name, value)
 
     def __len__(self) -> int:
         """Return R, the number of rows."""
         return len(self.image)
+
+    def check_row(self, row: int) -> None:
+        """Refuse a row that is not there."""
+        if not 0 <= row < len(self):
+            raise TargetError(f"row: expected a number from 0 to {len(self) - 1}, got {row}")
 
     def label(self, row: int = 0) -> str:
         """Return what row `row` explains, in words."""

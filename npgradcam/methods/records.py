@@ -69,6 +69,7 @@ class ClassActivationMap(Explanation):
 
     def picture(self, row: int = 0) -> Picture:
         """Return the map of a row at 16 pixels a cell, turbo over its own maximum."""
+        self.check_row(row)
         large = maps.upsample(self.cam[row : row + 1], (16 * self.cam.shape[1], 16 * self.cam.shape[2]))
         return colourise(maps.normalise(large)[0], TURBO)
 
@@ -88,6 +89,7 @@ class ClassActivationMap(Explanation):
         -------
         ndarray of uint8, shape (H, W, 3)
         """
+        self.check_row(row)
         values, table = (self.signed_cam, BLUE_WHITE_RED) if signed else (self.cam, TURBO)
         one = maps.normalise(values[row : row + 1])[0]
         if not isinstance(image, Prepared) and self.preprocessing is not None:
@@ -134,6 +136,7 @@ class InputSignal(Explanation):
 
     def picture(self, row: int = 0) -> Picture:
         """Return the signal of a row as a picture around mid grey, scaled by its largest magnitude."""
+        self.check_row(row)
         channels = self.preprocessing.channels if self.preprocessing else "RGB"
         return maps.gradient_image(self.signal[row], channels="BGR" if channels == "BGR" else "RGB")
 

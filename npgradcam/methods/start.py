@@ -36,10 +36,12 @@ def explained_output(net: Network | Model, images: Images | None = None, output:
     output = output or taped or network.outputs[0]
     node = network[output]
     wanted = node.inputs[0] if score == "logit" and isinstance(node.layer, Softmax) else output
-    if taped not in (None, wanted) or (score == "output" and wanted not in network.outputs):
+    if score == "output" and output not in network.outputs:
+        raise NpGradcamError(f"score='output': expected one of the outputs {', '.join(network.outputs)}, got {output!r}")
+    if taped not in (None, wanted):
         raise NpGradcamError(
-            f"score={score!r}: expected a tape of {wanted if score == 'logit' else network.outputs[0]!r}, got one of "
-            f"{taped!r}; run forward(x, observe=..., output=...) for it, or change score"
+            f"score={score!r}: expected a tape of {wanted!r}, got one of {taped!r}; "
+            f"run forward(x, observe=..., output={wanted!r}), or change score"
         )
     return wanted
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from npgradcam.errors import NpGradcamError, TargetError
+from npgradcam.errors import ImageError, NpGradcamError, TargetError
 from npgradcam.images import PRESETS, Prepared, Preprocess
 from npgradcam.layers import Softmax
 from npgradcam.network import Network, Tape
@@ -68,6 +68,8 @@ class Model:
     def preprocess(self, source: Any) -> Array:
         """Return the network's input (1, C, H, W) for a photograph, or (N, C, H, W) for a list of N photographs.
 
+        An array (N, C, H, W) in the network's dtype is ready, and passes through.
+
         Raises
         ------
         ImageError
@@ -75,7 +77,11 @@ class Model:
         NpGradcamError
             If the model does not know its preprocessing.
         """
+        if isinstance(source, np.ndarray) and source.ndim == 4 and source.dtype == self.network.dtype:
+            return source
         sources = source if isinstance(source, Sequence) and not isinstance(source, (str, bytes)) else [source]
+        if not sources:
+            raise ImageError("preprocess: expected at least one photograph, got an empty list")
         return np.concatenate([self.prepare(one).x for one in sources])
 
     def prepare(self, source: Any) -> Prepared:
