@@ -10,10 +10,10 @@ import os
 
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # test processes share the cores: do not spin while waiting
 
-import pytest  # noqa: E402
-from hypothesis import HealthCheck, settings  # noqa: E402
+import pytest
+from hypothesis import HealthCheck, settings
 
-from npgradcam import kernels  # noqa: E402
+from npgradcam import kernels
 
 SUPPRESSED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("ci", max_examples=40, deadline=None, derandomize=True, database=None,

@@ -6,6 +6,7 @@ import copy
 import subprocess
 import sys
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -75,8 +76,12 @@ Change = Callable[[tuple[np.ndarray, ...]], tuple[np.ndarray, ...]]
 def wrong(layer: Layer, **methods: Any) -> Layer:
     """The same layer with some methods replaced; each is handed the right method first."""
     kind = type(layer)
-    replaced = {name: (lambda self, *a, f=f, right=getattr(kind, name): f(lambda *b: right(self, *b), *a))
-                for name, f in methods.items()}
+
+    def replacement(name: str, method: Callable[..., Any]) -> Callable[..., Any]:
+        right = getattr(kind, name)
+        return lambda self, *given: method(lambda *inner: right(self, *inner), *given)
+
+    replaced = {name: replacement(name, method) for name, method in methods.items()}
     made = copy.copy(layer)
     object.__setattr__(made, "__class__", type(kind.__name__, (kind,), replaced))
     return made
@@ -122,11 +127,12 @@ def test_right_layers_pass(name: str) -> None:
         assert check_parameter_gradients(layer, *xs) < 1e-6
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
-@pytest.mark.parametrize("name", LAYERS)
+# what a global average pays back is the same in every cell, so these two are no mistakes there
+NONE = {("global", "the last axis the wrong way round"), ("global", "one cell to the side")}
+
+
+@pytest.mark.parametrize(("name", "mistake"), sorted(set(product(LAYERS, MISTAKES)) - NONE))
 def test_checkers_catch_a_wrong_derivative(name: str, mistake: str) -> None:
-    if name == "global" and mistake in ("the last axis the wrong way round", "one cell to the side"):
-        pytest.skip("what a global average pays back is the same everywhere")
     layer, xs = LAYERS[name]
     broken = wrong_backward(layer, MISTAKES[mistake])
     with pytest.raises(AssertionError, match="is not the derivative of forward: they differ by"):
@@ -291,7 +297,7 @@ def test_a_right_network_is_complete() -> None:
     assert check_completeness(network(), IMAGES, seed=array(2, 5)) < 1e-12
 
 
-@pytest.mark.parametrize("place", ["conv", "norm", "gate", "cut", "sum", "relu", "max", "pool", "flat", "scores", "frame"])
+@pytest.mark.parametrize("place", [node.name for node in network().nodes])
 def test_a_backward_wrong_by_one_part_in_a_thousand_makes_a_network_incomplete(place: str) -> None:
     broken = network(**{place: wrong_backward(network()[place].layer, MISTAKES["one part in a thousand"])})
     with pytest.raises(AssertionError, match="the score is not the sum of its parts"):

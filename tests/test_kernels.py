@@ -33,7 +33,8 @@ from npgradcam.network import Network, Node
 
 random = np.random.default_rng(7)
 def array(*shape): return random.standard_normal(shape)
-def conv(o, c, u, v, groups=1, **settings): return Conv2d(array(o, c // groups, u, v), array(o), groups=groups, **settings)
+def conv(o, c, u, v, groups=1, **settings):
+    return Conv2d(array(o, c // groups, u, v), array(o), groups=groups, **settings)
 nodes = [
     Node("dense", conv(6, 3, 3, 2, stride=(2, 1), padding="same"), ("input",)),
     Node("relu", ReLU6(), ("dense",)),
@@ -271,6 +272,19 @@ def test_blas_gets_its_setting_back_when_the_last_of_two_overlapping_threads_lea
         assert set(blas_threads()) == {1}  # first in has left, but the other is still at work
         leave.set()
         thread.join()
+        assert blas_threads() == before
+
+
+def test_a_session_in_another_thread_is_limited_under_the_callers_own_limit() -> None:
+    from threadpoolctl import threadpool_limits
+
+    def inside() -> list[int]:
+        with kernels.session("numpy"):
+            return blas_threads()
+
+    with threadpool_limits(2, "blas"), ThreadPoolExecutor(1) as pool:
+        before = blas_threads()
+        assert set(pool.submit(inside).result()) == {1}
         assert blas_threads() == before
 
 

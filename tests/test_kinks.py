@@ -77,7 +77,7 @@ WINDOWS = [
     # rows -1..0, 2..3, and row 4 (padding) is unread: a third window would begin at row 5, beyond the picture: dropped;
     # columns -1..0, 2..3, and columns 4, 5 are unread: the third would begin at column 5, beyond the picture: dropped
     (((2, 2), (3, 3), (1, 1, 1, 1), True), [0, 3], [0, 3]),
-    # as "same" at stride 2 in TensorFlow: nothing above and left, one cell below and right; rows 0-2, 2-4; cols 0-2, 2-4
+    # as "same" at stride 2 in TensorFlow: nothing above, one cell below; rows 0-2, 2-4; cols 0-2, 2-4
     (((3, 3), (2, 2), (0, 0, 1, 0), False), [2, 3], [2, 4]),
     # padding above and left only: rows -1..1, 1..3; columns -1..1, 1..3
     (((3, 3), (2, 2), (1, 1, 0, 0), False), [1, 3], [1, 3]),

@@ -329,7 +329,7 @@ def test_a_tape_of_another_score_is_an_error_and_never_explains_it_in_silence():
         with pytest.raises(ng.NpGradcamError, match=r"tape of 'fc'.*'softmax'"):
             method(net, tape, 1)
     for method in (ng.grad_cam, ng.counterfactual_grad_cam, ng.backprop, ng.guided_grad_cam):
-        with pytest.raises(ng.NpGradcamError, match=r"tape of 'softmax'.*'fc'"):
+        with pytest.raises(ng.NpGradcamError, match=r"softmax.*'fc'"):
             method(net, logits, 1, score="output")
         assert method(net, tape, 1, score="output").output == "softmax"
 

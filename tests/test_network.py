@@ -86,7 +86,8 @@ def slow_network(network: Network, images: np.ndarray) -> dict[str, np.ndarray]:
     return known
 
 
-def slow_signals(network: Network, known: dict[str, np.ndarray], output: str, seed: np.ndarray) -> dict[str, np.ndarray]:
+def slow_signals(network: Network, known: dict[str, np.ndarray], output: str,
+                 seed: np.ndarray) -> dict[str, np.ndarray]:
     """Every signal, from the slow adjoints; paths add where they meet."""
     signals = {name: np.zeros((len(seed), *x.shape[1:])) for name, x in known.items()}
     signals[output] = seed
@@ -346,8 +347,8 @@ def test_rectifiers_between_two_places_are_named() -> None:
 
 def test_guided_backpropagation_really_gates_on_relu6() -> None:
     """The peers' trap: a rule that is patched into ReLU only leaves a network of ReLU6 with its plain gradient."""
-    layers = [("conv", Conv2d(array(8, 3, 3, 3), array(8))), ("gate", ReLU6()), ("last", Conv2d(array(2, 8, 3, 3), array(2)))]
-    network = Network.sequential(layers, dtype="float64")
+    conv, last = Conv2d(array(8, 3, 3, 3), array(8)), Conv2d(array(2, 8, 3, 3), array(2))
+    network = Network.sequential([("conv", conv), ("gate", ReLU6()), ("last", last)], dtype="float64")
     tape = network.forward(IMAGES, observe=("input", "conv"))
     seed = np.ones_like(tape.logits)
     gradient, guided = (network.backward(tape, seed, "conv", rule) for rule in ("gradient", "guided"))
@@ -418,7 +419,7 @@ def test_a_tape_of_another_network_is_refused() -> None:
 
 @pytest.mark.parametrize(("nodes", "words"), [
     ((), "at least one node"),
-    ((Node("a", ReLU(), ("b",)), Node("b", ReLU(), ("input",))), "'a': expected a new name and inputs that come before"),
+    ((Node("a", ReLU(), ("b",)), Node("b", ReLU(), ("input",))), "'a': expected a new name and inputs that"),
     ((Node("a", ReLU(), ("input",)), Node("a", ReLU(), ("input",))), "'a': expected a new name"),
     ((Node("input", ReLU(), ("input",)),), "'input': expected a new name"),
     ((Node("a", Add(), ()),), "'a': expected a new name and inputs"),

@@ -1,5 +1,14 @@
 """The same kernels compiled by Numba: loops over plain arrays, one writer for every output cell.
 
+A stride is taken out first: the picture is cut into its phases, the s x s pictures of every s-th row and column, each
+stored as one line of cells. Then the cell that a tap (u, v) of the kernel reads lies at one fixed distance from the
+cell that it writes, for all windows at once:
+
+    window (i, j), tap (u, v)  reads  line[phase(u, v)][ i * pitch + j + shift(u, v) ],    pitch = a phase's width
+
+so the innermost loops run along memory. The cells between one row's last window and the next row's first are computed
+too and dropped, which is cheaper than stopping there.
+
 Work is cut into blocks whose size depends on the shapes alone, and each block is summed by one thread in a fixed
 order, so the result is bitwise the same for any number of threads. No `fastmath`: it would reorder sums and ignore NaN.
 """
@@ -7,6 +16,7 @@ order, so the result is bitwise the same for any number of threads. No `fastmath
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -29,23 +39,43 @@ def _compile(loops: Callable[..., None]) -> Callable[..., None]:
 def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: int, sizes: Pair) -> Array:
     """Compiled twin of `definition.correlate2d`."""
     y = np.empty((x.shape[0], weight.shape[0], *sizes), dtype=x.dtype)
+    if groups == 1 and weight.shape[2:] == (1, 1):
+        _pointwise(weight[:, :, 0, 0], _every(x, stride, sizes), y.reshape(*y.shape[:2], -1))
+        return y
+    lines, taps = _phases(x, stride), _taps(x.shape, weight.shape, stride, dilation)
     if groups == 1:
-        _dense(x, weight.reshape(weight.shape[0], -1), weight.shape[2:], stride, dilation, y)
+        _dense(lines, weight.reshape(len(weight), -1), *taps, y)
     else:
-        _grouped(x, weight, stride, dilation, groups, y)
+        _grouped(lines, weight.reshape(*weight.shape[:2], -1), *taps, y)
     return y
 
 
 def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, dilation: Pair, groups: int,
                         canvas: Pair) -> Array:
     """Compiled twin of `definition.correlate2d_adjoint`."""
-    x = np.zeros((signal.shape[0], weight.shape[1] * groups, *canvas), dtype=signal.dtype)
+    shape = (signal.shape[0], weight.shape[1] * groups, *canvas)
+    if groups == 1 and weight.shape[2:] == (1, 1):
+        dense = np.empty((*shape[:2], *signal.shape[2:]), dtype=signal.dtype)
+        transposed = np.ascontiguousarray(weight[:, :, 0, 0].T)
+        _pointwise(transposed, signal.reshape(*signal.shape[:2], -1), dense.reshape(*shape[:2], -1))
+        if stride == (1, 1):
+            return dense
+        x = np.zeros(shape, dtype=signal.dtype)
+        x[:, :, :: stride[0], :: stride[1]] = dense
+        return x
+    taps = _taps(shape, weight.shape, stride, dilation)
+    rows, columns = (-(-length // s) for length, s in zip(canvas, stride, strict=True))
+    lines = np.zeros((*shape[:2], stride[0] * stride[1], rows * columns), dtype=signal.dtype)
+    apart = np.zeros((*signal.shape[:3], columns), dtype=signal.dtype)  # the signal with the lines' pitch
+    apart[..., : signal.shape[3]] = signal
+    apart = apart.reshape(*signal.shape[:2], -1)[:, :, : (signal.shape[2] - 1) * columns + signal.shape[3]]
     if groups == 1:
-        transposed = np.ascontiguousarray(weight.reshape(weight.shape[0], -1).T)  # (C U V, O)
-        _dense_adjoint(signal, transposed, weight.shape[2:], stride, dilation, x)
+        transposed = np.ascontiguousarray(weight.reshape(len(weight), -1).T)  # (C U V, O)
+        _dense_adjoint(apart, transposed, *taps, lines)
     else:
-        _grouped_adjoint(signal, weight, stride, dilation, groups, x)
-    return x
+        _grouped_adjoint(apart, weight.reshape(*weight.shape[:2], -1), *taps, lines)
+    whole = lines.reshape(*shape[:2], *stride, rows, columns).transpose(0, 1, 4, 2, 5, 3)
+    return whole.reshape(*shape[:2], rows * stride[0], columns * stride[1])[:, :, : canvas[0], : canvas[1]]
 
 
 def max_pool2d(x: Array, kernel: Pair, stride: Pair, dilation: Pair, sizes: Pair) -> tuple[Array, IntArray]:
@@ -63,16 +93,59 @@ def max_pool2d_adjoint(signal: Array, index: IntArray, canvas: Pair) -> Array:
     return x
 
 
-@_compile
-def _dense(x, weight, kernel, stride, dilation, y):  # type: ignore[no-untyped-def]
-    """Gather the cells that a block of windows looks at as columns, then one matrix product for the block.
+class _Taps(NamedTuple):
+    """Where each tap of a kernel reads: in which phase, how far from the window's own cell; and the lines' pitch."""
 
-    patch[(c,u,v), (i,j)] = x[n, c, s i + d u, s j + d v]
-    y[n, o, (i,j)] = sum_(c,u,v) weight[o, (c,u,v)] patch[(c,u,v), (i,j)]
+    phase: IntArray  # (U V,)
+    shift: IntArray  # (U V,)
+    pitch: int
+
+
+def _taps(x: tuple[int, ...], weight: tuple[int, ...], stride: Pair, dilation: Pair) -> _Taps:
+    (s, t), pitch = stride, -(-x[3] // stride[1])
+    row, column = dilation[0] * np.arange(weight[2])[:, None], dilation[1] * np.arange(weight[3])
+    phase, shift = row % s * t + column % t, row // s * pitch + column // t
+    return _Taps(phase.reshape(-1), shift.reshape(-1), pitch)
+
+
+def _phases(x: Array, stride: Pair) -> Array:
+    """Cut (N, C, H, W) into lines (N, C, s t, cells): line a t + b holds the rows a, a + s, ... and columns b, b + t, ..."""
+    n, c, height, width = x.shape
+    rows, columns = (-(-length // s) for length, s in zip(x.shape[2:], stride, strict=True))
+    if stride == (1, 1):
+        return x.reshape(n, c, 1, height * width)
+    whole = np.zeros((n, c, rows * stride[0], columns * stride[1]), dtype=x.dtype)
+    whole[:, :, :height, :width] = x
+    apart = whole.reshape(n, c, rows, stride[0], columns, stride[1]).transpose(0, 1, 3, 5, 2, 4)
+    return apart.reshape(n, c, stride[0] * stride[1], rows * columns)
+
+
+def _every(x: Array, stride: Pair, sizes: Pair) -> Array:
+    """Return the cells (N, C, I J) that a 1 x 1 kernel reads."""
+    read = x[:, :, : sizes[0] * stride[0] : stride[0], : sizes[1] * stride[1] : stride[1]]
+    return np.ascontiguousarray(read).reshape(*x.shape[:2], -1)
+
+
+@_compile
+def _pointwise(weight, x, y):  # type: ignore[no-untyped-def]
+    """y[n] = weight x[n], a matrix product; each task makes some rows of y."""
+    N, O = y.shape[0], y.shape[1]
+    step = min(64, 8 * ((O + 31) // 32))
+    parts = (O + step - 1) // step
+    for task in prange(N * parts):
+        n, o = task // parts, task % parts * step
+        np.dot(weight[o : o + step], x[n], y[n, o : o + step])
+
+
+@_compile
+def _dense(lines, weight, phase, shift, pitch, y):  # type: ignore[no-untyped-def]
+    """Gather the cells that a block of windows looks at as lines, then one matrix product for the block.
+
+    patch[(c,t), i pitch + j] = lines[n, c, phase[t], i pitch + j + shift[t]];  y[n, o] = weight[o] patch
     """
-    (U, V), (O, K) = kernel, weight.shape
-    N, C, I, J = x.shape[0], x.shape[1], y.shape[2], y.shape[3]
-    rows = max(1, min(I, PIXELS // J))
+    T, (O, K) = len(phase), weight.shape
+    N, C, I, J = lines.shape[0], lines.shape[1], y.shape[2], y.shape[3]
+    rows = max(1, min(I, PIXELS // pitch))
     bands = (I + rows - 1) // rows
     step = O if bands * N > 3 else max(32, (O + 3) // 4)  # few bands: share out the channels of y as well
     parts = (O + step - 1) // step
@@ -80,106 +153,82 @@ def _dense(x, weight, kernel, stride, dilation, y):  # type: ignore[no-untyped-d
         n, band, part = task // (bands * parts), task // parts % bands, task % parts
         first, last = band * rows, min(I, (band + 1) * rows)
         o, stop = part * step, min(O, (part + 1) * step)
-        patch = np.empty((K, (last - first) * J), dtype=x.dtype)
+        cells = (last - first - 1) * pitch + J
+        patch = np.empty((K, cells), dtype=y.dtype)
         for c in range(C):
-            for u in range(U):
-                for v in range(V):
-                    line = patch[(c * U + u) * V + v]
-                    for i in range(first, last):
-                        source = x[n, c, stride[0] * i + dilation[0] * u]
-                        at, shift = (i - first) * J, dilation[1] * v
-                        if stride[1] == 1:
-                            line[at : at + J] = source[shift : shift + J]
-                        else:
-                            for j in range(J):
-                                line[at + j] = source[stride[1] * j + shift]
+            for t in range(T):
+                start = first * pitch + shift[t]
+                patch[c * T + t] = lines[n, c, phase[t], start : start + cells]
         product = np.dot(weight[o:stop], patch)
         for q in range(o, stop):
             for i in range(first, last):
-                at = (i - first) * J
+                at = (i - first) * pitch
                 y[n, q, i] = product[q - o, at : at + J]
 
 
 @_compile
-def _dense_adjoint(signal, transposed, kernel, stride, dilation, x):  # type: ignore[no-untyped-def]
+def _dense_adjoint(signal, transposed, phase, shift, pitch, lines):  # type: ignore[no-untyped-def]
     """One matrix product gives what a block of windows pays back; each block of channels of x has one writer.
 
-    patch[(c,u,v), (i,j)] = sum_o weight[o, (c,u,v)] signal[n, o, (i,j)]
-    x[n, c, s i + d u, s j + d v] += patch[(c,u,v), (i,j)]
+    patch[(c,t), k] = sum_o weight[o, (c,t)] signal[n, o, k];  lines[n, c, phase[t], k + shift[t]] += patch[(c,t), k]
     """
-    U, V = kernel
-    N, C, O, I, J = x.shape[0], x.shape[1], signal.shape[1], signal.shape[2], signal.shape[3]
-    step = max(1, COLUMNS // (U * V))
+    T = len(phase)
+    N, C, O, cells = lines.shape[0], lines.shape[1], signal.shape[1], signal.shape[2]
+    step = max(1, COLUMNS // T)
     parts = (C + step - 1) // step
-    rows = max(1, min(I, PIXELS // J))
+    size = max(PIXELS, pitch)
     for task in prange(N * parts):
         n, start = task // parts, task % parts * step
         stop = min(C, start + step)
-        for first in range(0, I, rows):
-            last = min(I, first + rows)
-            block = np.empty((O, (last - first) * J), dtype=x.dtype)
+        for first in range(0, cells, size):
+            last = min(cells, first + size)
+            block = np.empty((O, last - first), dtype=lines.dtype)
             for o in range(O):
-                for i in range(first, last):
-                    at = (i - first) * J
-                    block[o, at : at + J] = signal[n, o, i]
-            patch = np.dot(transposed[start * U * V : stop * U * V], block)
+                block[o] = signal[n, o, first:last]
+            patch = np.dot(transposed[start * T : stop * T], block)
             for c in range(start, stop):
-                for u in range(U):
-                    for v in range(V):
-                        line = patch[((c - start) * U + u) * V + v]
-                        for i in range(first, last):
-                            target = x[n, c, stride[0] * i + dilation[0] * u]
-                            at, shift = (i - first) * J, dilation[1] * v
-                            for j in range(J):
-                                target[stride[1] * j + shift] += line[at + j]
+                for t in range(T):
+                    source = patch[(c - start) * T + t]
+                    target = lines[n, c, phase[t], first + shift[t] : last + shift[t]]
+                    for k in range(last - first):
+                        target[k] += source[k]
 
 
 @_compile
-def _grouped(x, weight, stride, dilation, groups, y):  # type: ignore[no-untyped-def]
-    """Few channels look at each other (depthwise: one): the sum is short, and every row of y is read along x's rows."""
+def _grouped(lines, weight, phase, shift, pitch, y):  # type: ignore[no-untyped-def]
+    """Few channels look at each other (depthwise: one), so every tap adds one whole line to the sum."""
     N, O, I, J = y.shape
-    C, U, V = weight.shape[1], weight.shape[2], weight.shape[3]
+    C, T = weight.shape[1], weight.shape[2]
+    outs, cells = O * C // lines.shape[1], (I - 1) * pitch + J
     for task in prange(N * O):
         n, o = task // O, task % O
-        first = o // (O // groups) * C
+        total = np.zeros(cells, dtype=y.dtype)
+        for c in range(C):
+            for t in range(T):
+                w = weight[o, c, t]
+                source = lines[n, o // outs * C + c, phase[t], shift[t] : shift[t] + cells]
+                for k in range(cells):
+                    total[k] += w * source[k]
         for i in range(I):
-            line = y[n, o, i]
-            line[:] = 0
-            for c in range(C):
-                for u in range(U):
-                    source = x[n, first + c, stride[0] * i + dilation[0] * u]
-                    for v in range(V):
-                        w, shift = weight[o, c, u, v], dilation[1] * v
-                        if stride[1] == 1:
-                            for j in range(J):
-                                line[j] += w * source[shift + j]
-                        else:
-                            for j in range(J):
-                                line[j] += w * source[stride[1] * j + shift]
+            y[n, o, i] = total[i * pitch : i * pitch + J]
 
 
 @_compile
-def _grouped_adjoint(signal, weight, stride, dilation, groups, x):  # type: ignore[no-untyped-def]
-    """The rows of x that a row of y looked at are paid back; one thread writes the whole of a channel of x."""
-    N, O, I, J = signal.shape
-    C, U, V = weight.shape[1], weight.shape[2], weight.shape[3]
-    outs = O // groups
-    for task in prange(N * groups * C):
-        n, channel = task // (groups * C), task % (groups * C)
+def _grouped_adjoint(signal, weight, phase, shift, pitch, lines):  # type: ignore[no-untyped-def]
+    """The lines that a tap read are paid back; one thread writes all the phases of a channel of x."""
+    N, channels, O, cells = lines.shape[0], lines.shape[1], signal.shape[1], signal.shape[2]
+    C, T = weight.shape[1], weight.shape[2]
+    outs = O * C // channels
+    for task in prange(N * channels):
+        n, channel = task // channels, task % channels
         group, c = channel // C, channel % C
         for o in range(group * outs, (group + 1) * outs):
-            for i in range(I):
-                line = signal[n, o, i]
-                for u in range(U):
-                    target = x[n, channel, stride[0] * i + dilation[0] * u]
-                    for v in range(V):
-                        w, shift = weight[o, c, u, v], dilation[1] * v
-                        if stride[1] == 1:
-                            for j in range(J):
-                                target[shift + j] += w * line[j]
-                        else:
-                            for j in range(J):
-                                target[stride[1] * j + shift] += w * line[j]
+            source = signal[n, o]
+            for t in range(T):
+                w = weight[o, c, t]
+                target = lines[n, channel, phase[t], shift[t] : shift[t] + cells]
+                for k in range(cells):
+                    target[k] += w * source[k]
 
 
 @_compile
@@ -218,5 +267,5 @@ def _max_pool_adjoint(signal, index, x):  # type: ignore[no-untyped-def]
 
 def cache_misses() -> int:
     """Return how many of the kernels this process had to compile, because no cache on disk held them."""
-    kernels = (_dense, _dense_adjoint, _grouped, _grouped_adjoint, _max_pool, _max_pool_adjoint)
+    kernels = (_pointwise, _dense, _dense_adjoint, _grouped, _grouped_adjoint, _max_pool, _max_pool_adjoint)
     return sum(sum(k.stats.cache_misses.values()) for k in kernels if hasattr(k, "stats"))

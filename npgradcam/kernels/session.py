@@ -133,10 +133,11 @@ def warmup(dtype: str = "float32", name: Backend = "auto") -> Warmup:
     kernels = choose(name)
     if kernels is definition:
         return Warmup(perf_counter() - start, 0)
-    x, wide, deep = (np.ones(shape, dtype) for shape in ((1, 2, 4, 4), (2, 2, 3, 3), (2, 1, 3, 3)))
+    shapes = ((1, 2, 4, 4), (2, 2, 3, 3), (2, 1, 3, 3), (2, 2, 1, 1))
+    x, wide, deep, point = (np.ones(shape, dtype) for shape in shapes)
     pair, sizes = (1, 1), (2, 2)
     with session(name):
-        for weight, groups in ((wide, 1), (deep, 2)):
+        for weight, groups in ((wide, 1), (deep, 2), (point, 1)):
             y = kernels.correlate2d(x, weight, pair, pair, groups, sizes)
             kernels.correlate2d_adjoint(y, weight, pair, pair, groups, (4, 4))
         y, index = kernels.max_pool2d(x, (3, 3), pair, pair, sizes)

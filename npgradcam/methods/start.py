@@ -37,7 +37,7 @@ def explained_output(net: Network | Model, images: Images | None = None, output:
     node = network[output]
     wanted = node.inputs[0] if score == "logit" and isinstance(node.layer, Softmax) else output
     if score == "output" and output not in network.outputs:
-        raise NpGradcamError(f"score='output': expected one of the outputs {', '.join(network.outputs)}, got {output!r}")
+        raise NpGradcamError(f"score='output': expected one of {', '.join(network.outputs)}, got {output!r}")
     if taped not in (None, wanted):
         raise NpGradcamError(
             f"score={score!r}: expected a tape of {wanted!r}, got one of {taped!r}; "

@@ -34,7 +34,7 @@ BATCH = 50
 RATE = 0.01  # of learning; it rises for WARM_UP steps and then falls to 0 along half a cosine
 WARM_UP = 50
 DECAY = 0.05
-COMPACT = 1.5  # the price of spread-out maps in the loss; it rises from 0 to this in the first half of the training
+COMPACT = 1.5  # the price of spread-out maps in the loss; it rises from 0 in the middle third of the training
 CHECKED = {"count": 1000, "seed": 1000}  # other pictures that training never sees, for the recorded accuracy
 
 
@@ -178,7 +178,7 @@ def train(seed: int = 0, epochs: int = EPOCHS, pictures: int = PICTURES,
                 x = images[batch, :, :, :: 1 - 2 * int(draw.integers(2))]  # half of the batches are mirrored
                 done = len(losses) / steps
                 rate = RATE * min(1, (len(losses) + 1) / WARM_UP) * (1 + np.cos(np.pi * done)) / 2
-                network, price = shapes_network(weights, backend=backend), COMPACT * min(1, 2 * done)
+                network, price = shapes_network(weights, backend=backend), COMPACT * min(1, max(0, 3 * done - 1))
                 loss, gradients = loss_and_gradients(network, x, labels[batch], price)
                 weights = adam.step(weights, gradients, float(rate))
                 losses.append(loss)
