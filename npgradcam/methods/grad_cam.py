@@ -63,9 +63,11 @@ def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: st
     --------
     >>> import npgradcam as ng
     >>> net = ng.load("shapes")
-    >>> x = net.preprocess(ng.models.shapes_pictures()[0])
+    >>> from npgradcam.models.shapes_data import held_out
+    >>> x = net.preprocess(held_out().pictures[0])
     >>> e = ng.grad_cam(net, x)
     >>> e.layer, e.activations.shape, e.alpha.shape, e.cam.shape
+    ('relu3', (1, 24, 16, 16), (1, 24), (1, 16, 16))
     """
     layer = layer_of(net, images, layer, output, score)
     tape = tape_of(net, images, (layer,), output, score)

@@ -22,6 +22,9 @@ from .graph import Graph
 from .labels import INSTALL, Labels, imagenet_labels
 from .model import Model
 from .resnet import resnet50
+from .shapes import PREPROCESS as SHAPES
+from .shapes import shapes_graph
+from .shapes_data import CLASSES
 from .vgg import vgg16
 from .weights import Weights
 
@@ -48,6 +51,7 @@ MODELS = {
     "efficientnet_lite0": _lite(0, 1.0, 1.0, 224),
     "efficientnet_lite1": _lite(1, 1.0, 1.1, 240),
     "efficientnet_lite2": _lite(2, 1.1, 1.2, 260),
+    "shapes": Entry(shapes_graph, SHAPES, "shapes.npz", lambda: Labels.parse(CLASSES)),
     "vgg16": Entry(vgg16, preset("imagenet")),
     "resnet50": Entry(resnet50, preset("imagenet")),
 }

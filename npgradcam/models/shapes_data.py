@@ -40,16 +40,16 @@ class ShapesData(NamedTuple):
     Attributes
     ----------
     pictures : ndarray uint8 (N, 32, 32, 3)
-    labels : ndarray uint8 (N,)
+    labels : ndarray int32 (N,)
         Indices into `CLASSES`; (N, 2) for two shapes a picture: left, right.
-    boxes : ndarray uint8 (N, 4)
+    boxes : ndarray int32 (N, 4)
         (left, top, right, bottom) around the shape: the columns left .. right - 1 and the rows top .. bottom - 1;
         (N, 2, 4) for two.
     """
 
     pictures: NDArray[np.uint8]
-    labels: NDArray[np.uint8]
-    boxes: NDArray[np.uint8]
+    labels: NDArray[np.int32]
+    boxes: NDArray[np.int32]
 
 
 def shapes_data(count: int, seed: Seed) -> ShapesData:
@@ -73,9 +73,9 @@ def shapes_data(count: int, seed: Seed) -> ShapesData:
     ((8, 32, 32, 3), [2, 2, 2, 2])
     """
     draw = np.random.default_rng(seed)
-    labels = draw.permutation(np.arange(count) % len(CLASSES)).astype(np.uint8)
+    labels = draw.permutation(np.arange(count) % len(CLASSES)).astype(np.int32)
     pictures = np.empty((count, SIDE, SIDE, 3), np.uint8)
-    boxes = np.empty((count, 4), np.uint8)
+    boxes = np.empty((count, 4), np.int32)
     for n, label in enumerate(labels):
         picture, background = _background(draw)
         boxes[n] = _shape(draw, picture, background, int(label), RADIUS, (0, SIDE))
@@ -98,8 +98,8 @@ def two_shapes(count: int, seed: Seed) -> ShapesData:
     """
     draw = np.random.default_rng(seed)
     pictures = np.empty((count, SIDE, SIDE, 3), np.uint8)
-    labels = np.empty((count, 2), np.uint8)
-    boxes = np.empty((count, 2, 4), np.uint8)
+    labels = np.empty((count, 2), np.int32)
+    boxes = np.empty((count, 2, 4), np.int32)
     half = SIDE // 2
     small = (RADIUS[0], half / 2 / REACH)  # what fits into half a picture
     for n in range(count):
