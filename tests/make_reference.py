@@ -11,8 +11,6 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-
-sys.path.insert(0, str(Path(__file__).parent))
 from reference_weights import RECORDED, TARGETS, reference_arrays
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import pytest
+from reference_weights import reference_arrays
 
 import npgradcam as ng
 from npgradcam.layers import (
@@ -26,9 +26,6 @@ from npgradcam.layers import (
     Softmax,
 )
 from npgradcam.network import Network, Node
-
-sys.path.insert(0, str(Path(__file__).parent))
-from reference_weights import reference_arrays
 
 HERE = Path(__file__).parent
 SHARED = HERE.parents[1] / "shared" / "reference" / "efficientnet_lite0.npz"

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import importlib.util
-import sys
 import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoint_files import ORDERED, both, dictionary, identity, number, numbers, streamed, tensor, zipped
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from npgradcam.errors import ModelFormatError
 from npgradcam.formats import read_checkpoint, read_npz
-
-sys.path.insert(0, str(Path(__file__).parent))
-from checkpoint_files import ORDERED, both, dictionary, identity, number, numbers, streamed, tensor, zipped
 
 DATA = Path(__file__).parent / "data" / "checkpoints"
 STORAGES = dict(

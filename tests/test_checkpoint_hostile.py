@@ -12,12 +12,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from checkpoint_files import FOUR, HOSTILE, both, dictionary, number, streamed, tensor, zipped
 
 from npgradcam.errors import ModelFormatError
 from npgradcam.formats import read_checkpoint
-
-sys.path.insert(0, str(Path(__file__).parent))
-from checkpoint_files import FOUR, HOSTILE, both, dictionary, number, streamed, tensor, zipped
 
 DATA = Path(__file__).parent / "data" / "checkpoints"
 ROOT = str(Path(__file__).parent.parent)

@@ -220,8 +220,10 @@ def test_a_method_that_does_not_apply_is_a_cell_in_all_and_an_error_alone(run, p
 
 
 def test_a_zero_map_is_said_in_words(run, tmp_path, monkeypatch):
+    grad_cam = ng.grad_cam
+
     def nothing(net, tape, target, layer):
-        record = ng.grad_cam(net, tape, target, layer)
+        record = grad_cam(net, tape, target, layer)
         return type(record)(**{**vars(record), "signed_cam": -abs(record.signed_cam), "cam": 0 * record.cam})
 
     monkeypatch.setattr("npgradcam.cli.every_method.ng.grad_cam", nothing)

@@ -4,23 +4,19 @@ This checks the whole backward at once, biases, batch norms and saturated ReLU6 
 here a second time, apart from `npgradcam.testing`, and the two are held against each other.
 """
 
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from reference_weights import reference_arrays
+from small_nets import flat_net, gap_net, lite0, needs_imagenet, pictures, reference_net
 
 import npgradcam as ng
 from npgradcam.layers import BatchNorm2d, Clip, Conv2d, Linear, Pad, ReLU
 from npgradcam.network import Network, Node
 from npgradcam.testing import check_completeness
 from npgradcam.testing.strategies import networks
-
-sys.path.insert(0, str(Path(__file__).parent))
-from reference_weights import reference_arrays
-from small_nets import flat_net, gap_net, lite0, needs_imagenet, pictures, reference_net
 
 LIMITS = {"float64": 1e-12, "float32": 1e-4}
 

@@ -1,10 +1,9 @@
 """Which layer is explained where nobody says: the last maps on every path that are features, not answers."""
 
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from small_nets import conv, flat_net, gap_net, linear, norm, pictures, pixel_net, two_headed_net
 
 import npgradcam as ng
 from npgradcam.errors import ShapeError, UnknownLayerError
@@ -23,9 +22,6 @@ from npgradcam.layers import (
 )
 from npgradcam.models import Weights
 from npgradcam.network import Network, Node
-
-sys.path.insert(0, str(Path(__file__).parent))
-from small_nets import conv, flat_net, gap_net, linear, norm, pictures, pixel_net, two_headed_net
 
 R = np.random.default_rng(5)
 SAME = {"padding": "same"}

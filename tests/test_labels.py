@@ -1,16 +1,13 @@
 """A class has a name, a name finds its class, and an ambiguous one says so."""
 
 import sys
-from pathlib import Path
 
 import pytest
+from small_nets import needs_imagenet
 
 import npgradcam as ng
 from npgradcam.errors import MissingPackageError, TargetError
 from npgradcam.models import Labels, imagenet_labels
-
-sys.path.insert(0, str(Path(__file__).parent))
-from small_nets import needs_imagenet
 
 CATS = Labels.parse(["tabby, tabby cat", "tiger cat", "", "crane", "crane, hoisting crane", " padded ,  twice "])
 

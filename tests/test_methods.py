@@ -1,20 +1,10 @@
 """What the papers say of each method: numbers worked out by hand, and identities that hold on any network."""
 
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-import npgradcam as ng
-from npgradcam.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU
-from npgradcam.methods import NoCamHeadError
-from npgradcam.network import Network
-from npgradcam.testing import definitions
-
-sys.path.insert(0, str(Path(__file__).parent))
 from small_nets import (
     conv,
     flat_net,
@@ -29,6 +19,12 @@ from small_nets import (
     shared_images,
     two_headed_net,
 )
+
+import npgradcam as ng
+from npgradcam.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU
+from npgradcam.methods import NoCamHeadError
+from npgradcam.network import Network
+from npgradcam.testing import definitions
 
 LIMITS = {"float64": 1e-12, "float32": 1e-5}
 

@@ -8,14 +8,12 @@ from zlib import crc32
 
 import numpy as np
 import pytest
+from small_nets import flat_net, gap_net, lite0, needs_imagenet, pictures
 
 import npgradcam as ng
 from npgradcam.errors import MissingPackageError, ModelFormatError, ShapeError
 from npgradcam.formats.npz import write_npz
 from npgradcam.models import Labels, RandomWeights, Weights, random_weights
-
-sys.path.insert(0, str(Path(__file__).parent))
-from small_nets import flat_net, gap_net, lite0, needs_imagenet, pictures
 
 TRAINED = {"vgg16": 138_357_544, "resnet50": 25_557_032, "efficientnet_lite0": 4_652_008}
 SIZES = {"efficientnet_lite0": 224, "efficientnet_lite1": 240, "efficientnet_lite2": 260}

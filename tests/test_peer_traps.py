@@ -1,20 +1,16 @@
 """What goes wrong silently in other implementations, each as a test: here it is right, or an error that says so."""
 
-import sys
 from dataclasses import FrozenInstanceError, fields
-from pathlib import Path
 
 import numpy as np
 import pytest
+from small_nets import conv, flat_net, gap_net, linear, pictures, relative
 
 import npgradcam as ng
 from npgradcam.errors import OutputExistsError, TargetError
 from npgradcam.layers import Clip, Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU, ReLU6
 from npgradcam.models import Labels, Model
 from npgradcam.network import Network
-
-sys.path.insert(0, str(Path(__file__).parent))
-from small_nets import conv, flat_net, gap_net, linear, pictures, relative
 
 EXPLAIN = {
     "grad_cam": ng.grad_cam,

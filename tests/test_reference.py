@@ -1,15 +1,9 @@
 """Our numbers against PyTorch's: the real network on real photographs, and a small one that travels along."""
 
-import sys
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pytest
-
-import npgradcam as ng
-
-sys.path.insert(0, str(Path(__file__).parent))
 from reference_weights import RECORDED, TARGETS, reference_arrays
 from small_nets import (
     lite0,
@@ -20,6 +14,8 @@ from small_nets import (
     shared_images,
     shared_reference,
 )
+
+import npgradcam as ng
 
 KEYS = {"gradient": "input_grad", "guided": "guided", "deconvnet": "deconvnet"}
 RULES = tuple(KEYS)

@@ -1,19 +1,15 @@
 """What `target` and `seed` may be, which rows they make, and that whatever else comes is an error with a way out."""
 
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from small_nets import gap_net, pictures, pixel_net
 
 import npgradcam as ng
 from npgradcam.errors import ShapeError, TargetError
 from npgradcam.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU
 from npgradcam.models import Labels, Model
 from npgradcam.network import Network
-
-sys.path.insert(0, str(Path(__file__).parent))
-from small_nets import gap_net, pictures, pixel_net
 
 NAMES = ["tabby, tabby cat", "tiger cat", "Egyptian cat", "crane", "crane, hoisting crane"]
 
