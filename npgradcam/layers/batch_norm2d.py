@@ -47,9 +47,10 @@ class BatchNorm2d(Layer):
     def forward(self, x: Array) -> tuple[Array, None]:  # (N, C, H, W) -> the same
         # y[n,c,h,w] = gamma[c] (x[n,c,h,w] - mean[c]) / sqrt(variance[c] + epsilon) + beta[c]
         self.output_shape(x.shape)
-        y = x - self.mean[:, None, None]
-        y *= self.scale[:, None, None]
-        y += self.bias[:, None, None]
+        #             = scale[c] x[n,c,h,w] + shift[c], with shift[c] = beta[c] - scale[c] mean[c]
+        scale = self.scale
+        y = x * scale[:, None, None]
+        y += (self.bias - scale * self.mean)[:, None, None]
         return y, None
 
     def backward(self, signal: Array, _: None) -> tuple[Array]:

@@ -2,7 +2,8 @@
 
 The loss is softmax cross-entropy plus a price on maps that are spread out; no box is ever looked at. The network's own
 backward gives the signal at every layer with parameters, `parameter_gradients` makes gradients of it, and Adam takes
-the steps. The same seed on the same machine gives the same bytes.
+the steps. The same seed on the same machine gives the same bytes; where sums are rounded in another order (another
+machine, another kernel), training takes another path to a network that is as good.
 """
 
 from __future__ import annotations
