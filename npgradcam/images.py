@@ -92,7 +92,7 @@ def sample_names() -> tuple[str, ...]:
     Examples
     --------
     >>> sample_names()
-    ('cat_and_coffee', 'chelsea', 'coffee')
+    ('cat_and_coffee', 'chelsea', 'coffee', 'two_shapes')
     """
     return tuple(sorted(path.stem for path in _SAMPLES.iterdir() if path.suffix in (".png", ".jpg")))
 

@@ -1,4 +1,4 @@
-"""Make the photographs in npgradcam/samples from those of scikit-image: python tests/make_samples.py [FOLDER].
+"""Make the pictures in npgradcam/samples, the photographs from scikit-image: python tests/make_samples.py [FOLDER].
 
 Made with Python 3.11, scikit-image 0.26.0, Pillow 13.0.0 and NumPy 2.4.6. The PNG keeps the published pixels; the
 two JPEGs are encoded at quality 95 without chroma subsampling. Not a test, and nothing that tests need: scikit-image
@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 from skimage import data
+
+from npgradcam.models.shapes_data import two_shapes
 
 SHA256_OF_PIXELS = {
     "chelsea": "416b729128bfb2c3d1eb69bf9b1734a796293abc17939267b2dc94f8a5784031",
@@ -42,6 +44,8 @@ def main(folder):
     chelsea.save(folder / "chelsea.png", optimize=True)
     for name, image in (("coffee", coffee), ("cat_and_coffee", both)):
         image.save(folder / f"{name}.jpg", quality=95, subsampling=0, optimize=True)
+    drawn = two_shapes(count=62, seed=5).pictures[61]  # a triangle and a square, and the network finds both
+    Image.fromarray(drawn).save(folder / "two_shapes.png", optimize=True)
     for path in sorted(folder.glob("*.*g")):
         print(f"{path.name:20} {path.stat().st_size:7d} bytes")
 

@@ -196,7 +196,7 @@ def test_an_unknown_field_is_refused():
 def test_samples_are_small_readable_and_credited():
     credits = sample("chelsea").with_name("CREDITS.md").read_text(encoding="utf-8")
     sizes = {name: read_image(sample(name)).size for name in sample_names()}
-    assert sizes == {"chelsea": (451, 300), "coffee": (600, 400), "cat_and_coffee": (448, 448)}
+    assert sizes == {"chelsea": (451, 300), "coffee": (600, 400), "cat_and_coffee": (448, 448), "two_shapes": (32, 32)}
     for name in sample_names():
         assert sample(name).stat().st_size < 300_000
         assert f"`{sample(name).name}`" in credits

@@ -109,7 +109,7 @@ def _taps(x: tuple[int, ...], weight: tuple[int, ...], stride: Pair, dilation: P
 
 
 def _phases(x: Array, stride: Pair) -> Array:
-    """Cut (N, C, H, W) into lines (N, C, s t, cells): line a t + b holds rows a, a + s, ... and columns b, b + t, ..."""
+    """Cut (N, C, H, W) into lines (N, C, s t, cells): line a t + b: rows a, a + s, ... and columns b, b + t, ..."""
     n, c, height, width = x.shape
     rows, columns = (-(-length // s) for length, s in zip(x.shape[2:], stride, strict=True))
     if stride == (1, 1):
