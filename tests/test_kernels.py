@@ -332,3 +332,8 @@ def test_winners_of_another_batch_or_layer_are_refused() -> None:
     for rows, index in ((3, winner), (2, winner + 99), (2, winner - 99), (2, winner[:, :, :1])):
         with pytest.raises(ShapeError):
             pool.backward(np.ones((rows, 1, 2, 2)), (index, shape))
+
+
+def test_a_second_warmup_compiles_nothing() -> None:
+    kernels.warmup("float64")
+    assert kernels.warmup("float64").compiled == 0
