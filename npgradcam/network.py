@@ -129,7 +129,7 @@ class Network(Topology):
                 for name in set(node.inputs):
                     if not readers[name]:  # nobody will read it again
                         del values[name]
-        kept = {name: values[name].copy() if name in self.inputs else values[name] for name in observe}
+        kept = {name: _read_only(values[name].copy() if name in self.inputs else values[name]) for name in observe}
         return Tape(self, output, values[output], kept, shapes, caches)
 
     def backward(self, tape: Tape, seed: Array, down_to: str | Sequence[str], rule: str | Rule = rules.gradient,
@@ -228,6 +228,13 @@ class Network(Topology):
         if image.shape != (rows,) or image.dtype.kind not in "iu" or ((image < 0) | (image >= batch)).any():
             raise ShapeError(f"image: expected {rows} numbers from 0 to {batch - 1}, one per row, got {image}")
         return None if batch == 1 or np.array_equal(image, np.arange(batch)) else image
+
+
+def _read_only(x: Array) -> Array:
+    """Return a view that nobody can write to: backward will read these numbers again."""
+    view = x.view()
+    view.flags.writeable = False
+    return view
 
 
 def _of_image(n: int, cache: Any) -> Any:
