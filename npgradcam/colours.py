@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from npgradcam.errors import ImageError, ShapeError
 
+CLIPPED = 0.995  # of the numbers of a signal, this part is drawn as it is
+
 # Turbo, levels 0..255: Chebyshev coefficients of red, green and blue
 # over position -1..1 in the table, fitted to the published one
 _TURBO = (
@@ -147,7 +149,7 @@ def overlay(
     return mixed if inside is None else np.where(inside[:, :, None], mixed, photograph)
 
 
-def gradient_image(signal: NDArray[Any], limit: float | None = None, channels: str = "RGB") -> NDArray[np.uint8]:
+def signal_image(signal: NDArray[Any], limit: float | None = None, channels: str = "RGB") -> NDArray[np.uint8]:
     """Show a signal at the input as a picture in which 0 is mid grey.
 
     Parameters
@@ -174,22 +176,44 @@ def gradient_image(signal: NDArray[Any], limit: float | None = None, channels: s
 
     Examples
     --------
-    >>> gradient_image(np.array([[[-2.0, 0.0, 2.0]]]))[0, :, 0]
+    >>> signal_image(np.array([[[-2.0, 0.0, 2.0]]]))[0, :, 0]
     array([  1, 128, 255], dtype=uint8)
     """
-    values = finite(signal, "gradient_image").astype(np.float64)
+    values = finite(signal, "signal_image").astype(np.float64)
     if values.ndim != 3 or values.shape[0] not in (1, 3) or channels not in ("RGB", "BGR"):
         raise ShapeError(
-            f"gradient_image: expected (3, H, W) or (1, H, W) in RGB or BGR order, got {signal.shape} in {channels}; "
+            f"signal_image: expected (3, H, W) or (1, H, W) in RGB or BGR order, got {signal.shape} in {channels}; "
             f"take one row of the signal"
         )
     if limit is not None and not 0 < limit < np.inf:
-        raise ImageError(f"gradient_image: expected a positive limit, got {limit}; leave it out to use the maximum")
+        raise ImageError(f"signal_image: expected a positive limit, got {limit}; leave it out to use the maximum")
     largest = float(np.abs(values).max()) if limit is None else limit
     unit = np.clip(values, -largest, largest) / largest if largest > 0 else values
     levels = (128 + np.rint(127 * unit)).astype(np.uint8).transpose(1, 2, 0)
     levels = np.repeat(levels, 3 // levels.shape[2], axis=2)
     return np.ascontiguousarray(levels[:, :, ::-1] if channels == "BGR" else levels)
+
+
+def signal_limit(signal: NDArray[Any]) -> float:
+    """Return the magnitude that is drawn black or white: few are larger, and those would hide the others.
+
+    Parameters
+    ----------
+    signal : ndarray (C, H, W)
+
+    Returns
+    -------
+    float
+        The 99.5th percentile of |signal|; where that is 0, the maximum.
+
+    Examples
+    --------
+    >>> signal_limit(np.arange(-999.0, 1001.0).reshape(1, 40, 50))
+    995.0
+    """
+    magnitudes = np.abs(finite(signal, "signal_limit")).ravel()
+    place = min(magnitudes.size - 1, int(CLIPPED * magnitudes.size))
+    return float(np.partition(magnitudes, place)[place]) or float(magnitudes.max())
 
 
 def finite(maps: NDArray[Any], where: str) -> NDArray[Any]:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
 
-from npgradcam.colours import BLUE_WHITE_RED, GREY, TURBO, ColourTable, colourise, finite, gradient_image, overlay
+from npgradcam.colours import (
+    BLUE_WHITE_RED,
+    GREY,
+    TURBO,
+    ColourTable,
+    colourise,
+    finite,
+    overlay,
+    signal_image,
+    signal_limit,
+)
 from npgradcam.errors import ShapeError
+from npgradcam.writing import whole_file
 
 if TYPE_CHECKING:
     from npgradcam.preprocess import Prepared
@@ -22,13 +31,14 @@ __all__ = [
     "TURBO",
     "ColourTable",
     "colourise",
-    "gradient_image",
     "inside",
     "is_zero",
     "normalise",
     "overlay",
     "place",
     "save_png",
+    "signal_image",
+    "signal_limit",
     "upsample",
 ]
 
@@ -185,8 +195,7 @@ def save_png(path: str | os.PathLike[str], picture: NDArray[np.uint8]) -> None:
 
     Notes
     -----
-    The file is written under another name in the same folder and then renamed, so that nobody ever sees half of it;
-    if anything fails, the old file is still there and the other one is gone. The same pixels give the same bytes.
+    As `writing.whole_file` writes: nobody ever sees half of it. The same pixels give the same bytes.
     """
     from PIL import Image
 
@@ -196,14 +205,8 @@ def save_png(path: str | os.PathLike[str], picture: NDArray[np.uint8]) -> None:
             f"save_png: expected uint8 (H, W), (H, W, 3) or (H, W, 4), got {picture.shape} of {picture.dtype}; "
             f"colourise a map first"
         )
-    path = Path(path)
-    part = path.with_name(f".{uuid4().hex}.part")
-    try:
-        with part.open("xb") as file:
-            Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=1)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        Image.fromarray(np.ascontiguousarray(picture)).save(file, "PNG", compress_level=1)
 
 
 def _size(size: tuple[int, int]) -> tuple[int, int]:

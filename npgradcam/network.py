@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from npgradcam.typing import Array, IntArray, Shape
 __all__ = ["Network", "Node", "Tape"]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Tape:
     """What one forward pass kept, as announced: enough for any number of backward passes.
 
@@ -41,7 +41,12 @@ class Tape:
     logits: Array
     activations: Mapping[str, Array]
     shapes: Mapping[str, Shape]
-    caches: Mapping[str, Any] = field(repr=False)
+    caches: Mapping[str, Any]
+
+    def __repr__(self) -> str:
+        """Return what was kept, without its numbers."""
+        kept = ", ".join(f"{name} {x.shape}" for name, x in self.activations.items()) or "nothing"
+        return f"Tape({self.output} {self.logits.shape}; observes {kept})"
 
     def activation(self, name: str) -> Array:
         """Return an observed activation, or say how to observe it."""
@@ -51,14 +56,15 @@ class Tape:
         return self.activations[name]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network(Topology):
     """A directed graph of layers, pure mathematics: no labels, no preprocessing, no state.
 
     Parameters
     ----------
     nodes : tuple of Node
-        In an order in which every node comes after its inputs.
+        In an order in which every node comes after its inputs. Parameters in the right dtype are not copied: who
+        changes them later changes the network.
     inputs : tuple of str
         Names of the arrays that go in.
     outputs : tuple of str
@@ -76,6 +82,8 @@ class Network(Topology):
         super().__post_init__()
         if self.dtype not in ("float32", "float64"):
             raise NpGradcamError(f"dtype: expected 'float32' or 'float64', got {self.dtype!r}")
+        if self.backend not in ("auto", "numba", "numpy"):
+            raise NpGradcamError(f"backend: expected 'auto', 'numba' or 'numpy', got {self.backend!r}")
         object.__setattr__(self, "nodes", tuple(replace(n, layer=n.layer.astype(self.dtype)) for n in self.nodes))
 
     @classmethod
@@ -130,7 +138,7 @@ class Network(Topology):
                     if not readers[name]:  # nobody will read it again
                         del values[name]
         kept = {name: _read_only(values[name].copy() if name in self.inputs else values[name]) for name in observe}
-        return Tape(self, output, values[output], kept, shapes, caches)
+        return Tape(self, output, _read_only(values[output]), kept, shapes, caches)
 
     def backward(self, tape: Tape, seed: Array, down_to: str | Sequence[str], rule: str | Rule = rules.gradient,
                  image: IntArray | None = None) -> Any:
@@ -156,6 +164,7 @@ class Network(Topology):
             The signal at `down_to`: under the `gradient` rule the derivative of <seed, output> by it.
         """
         names = (down_to,) if isinstance(down_to, str) else tuple(down_to)
+        seed = np.asarray(seed)
         image = self._check_seed(tape, seed, names, image)
         rule = rules.find(rule)
         with kernels.session(self.backend):
@@ -181,7 +190,7 @@ class Network(Topology):
             for name, part in zip(node.inputs, node.layer.backward(*given), strict=True):
                 if name in on_the_way or name in names:  # where two paths meet, signals add
                     signals[name] = signals[name] + part if name in signals else part
-        return {name: signals[name] for name in names}
+        return {name: signals[name].copy() if signals[name] is seed else signals[name] for name in names}
 
     def checked_inputs(self, images: Array | Mapping[str, Array]) -> dict[str, Array]:
         """Return the inputs by name, or say what is wrong with them."""

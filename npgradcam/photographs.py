@@ -42,6 +42,7 @@ _SIGNATURES = (  # (offset, leading bytes, what they belong to)
     (0, b"II*\0", "a damaged TIFF file"),
     (0, b"MM\0*", "a damaged TIFF file"),
 )
+_TURNS = ("FLIP_LEFT_RIGHT", "ROTATE_180", "FLIP_TOP_BOTTOM", "TRANSPOSE", "ROTATE_270", "TRANSVERSE", "ROTATE_90")
 _QUIET = threading.Lock()  # the list of warning filters is one per process: two decoders may not both set it aside
 
 
@@ -82,6 +83,11 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     >>> read_image(np.zeros((2, 3), np.uint8)).size          # Pillow says (width, height)
     (3, 2)
     """
+    return read_photograph(source, max_pixels=max_pixels)[0]
+
+
+def read_photograph(source: Any, *, max_pixels: int = MAX_PIXELS) -> tuple[Image.Image, int]:
+    """Return what `read_image` returns, and the EXIF orientation that was applied (1: as it is stored)."""
     from PIL import Image, UnidentifiedImageError
 
     name, opened = _open_source(source)
@@ -89,8 +95,12 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         with _no_warnings():
             image = Image.open(opened, formats=FORMATS) if isinstance(opened, io.BytesIO) else opened
             _check_size(name, image.size, max_pixels)
+            turned = _orientation(image) if image.format == "TIFF" else 1  # which load() applies, and then forgets
             image.load()
-            return _to_rgb(name, _upright(image))
+            orientation = _orientation(image)
+            if orientation > 1:
+                image = image.transpose(Image.Transpose[_TURNS[orientation - 2]])  # the camera's 2 to 8
+            return _to_rgb(name, image), max(turned, orientation)
     except ImageError:
         raise
     except UnidentifiedImageError:
@@ -181,25 +191,17 @@ def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"{name}: expected at least one pixel, got {width} x {height}; check how it was made")
     if width * height > max_pixels:
-        raise ImageError(
-            f"{name}: expected at most {max_pixels} pixels, got {width} x {height}; "
-            f"shrink it first, or raise max_pixels"
-        )
+        way_out = "shrink it first, or raise max_pixels"
+        raise ImageError(f"{name}: expected at most {max_pixels} pixels, got {width} x {height}; {way_out}")
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Apply the orientation that the camera wrote down: which way the stored rows and columns run."""
-    from PIL import Image
-
+def _orientation(image: Image.Image) -> int:
+    """Return which way the stored rows and columns run, as the camera wrote it down."""
     try:
-        orientation = image.getexif().get(0x0112, 1)  # after load(): Pillow turns a TIFF itself and clears the tag
+        value = image.getexif().get(0x0112, 1)
     except Exception:  # damaged metadata are no reason to refuse whole pixels
-        orientation = 1
-    turn = Image.Transpose
-    flips = (turn.FLIP_LEFT_RIGHT, turn.ROTATE_180, turn.FLIP_TOP_BOTTOM, turn.TRANSPOSE)  # 2 to 5
-    turns = (*flips, turn.ROTATE_270, turn.TRANSVERSE, turn.ROTATE_90)  # 6 to 8
-    known = isinstance(orientation, int) and 2 <= orientation <= 8
-    return image.transpose(turns[orientation - 2]) if known else image
+        return 1
+    return value if isinstance(value, int) and 1 <= value <= 8 else 1
 
 
 def _to_rgb(name: str, image: Image.Image) -> Image.Image:
@@ -235,10 +237,8 @@ def _sixteen_bits(image: Image.Image) -> Image.Image:
 
 def _describe(opened: object) -> str:
     head = opened.getvalue()[:16] if isinstance(opened, io.BytesIO) else b""
-    for offset, signature, what in _SIGNATURES:
-        if head[offset:].startswith(signature):
-            return what
-    return f"data that begin {head[:8]!r}"
+    known = (what for offset, signature, what in _SIGNATURES if head[offset:].startswith(signature))
+    return next(known, f"data that begin {head[:8]!r}")
 
 
 @contextmanager

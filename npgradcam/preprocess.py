@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from npgradcam.errors import ModelFormatError, ShapeError
-from npgradcam.photographs import MAX_PIXELS, read_image
+from npgradcam.photographs import MAX_PIXELS, read_photograph
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,12 +36,15 @@ class Prepared:
         [column, column + 1] x [row, row + 1]. Fractions occur where the photograph is resized before the crop.
     preprocess : Preprocess
         What was done.
+    orientation : int
+        The EXIF orientation, 1 to 8, that was applied to make the photograph upright; 1 where nothing was to be done.
     """
 
     x: NDArray[Any]
     photograph: NDArray[np.uint8]
     box: Box
     preprocess: Preprocess
+    orientation: int = 1
 
 
 @dataclass(frozen=True)
@@ -137,7 +140,7 @@ class Preprocess:
         """
         from PIL import Image
 
-        image = read_image(source, max_pixels=max_pixels)
+        image, orientation = read_photograph(source, max_pixels=max_pixels)
         box = self.box(image.height, image.width)
         resample = Image.Resampling[self.interpolation.upper()]
         height, width = self.size
@@ -150,7 +153,7 @@ class Preprocess:
         photograph = np.array(image)
         for array in (x, photograph):
             array.flags.writeable = False
-        return Prepared(x, photograph, box, self)
+        return Prepared(x, photograph, box, self, orientation)
 
     def _normalise(self, image: Image.Image, dtype: np.dtype[Any]) -> NDArray[Any]:
         if self.channels == "grey":

@@ -21,7 +21,7 @@ class Node:
     inputs: tuple[str, ...]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Topology:
     """A directed graph of named layers, in an order in which every node comes after its inputs."""
 
@@ -52,6 +52,11 @@ class Topology:
     def _by_name(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}
 
+    def __repr__(self) -> str:
+        """Return what the network is in one line."""
+        ends = f"{', '.join(self.inputs)} -> {', '.join(self.outputs)}"
+        return f"{type(self).__name__}({ends}; {len(self.nodes)} layers, {self.parameter_count:,} parameters)"
+
     def __getitem__(self, name: str) -> Node:
         """Return the node of that name."""
         self.check_name(name)
@@ -61,12 +66,16 @@ class Topology:
 
     def check_name(self, name: str) -> None:
         """Raise `UnknownLayerError` unless `name` is a node or an input."""
+        if not isinstance(name, str):
+            raise UnknownLayerError(f"layer: expected a name, got {name!r}")
         if name not in self._by_name and name not in self.inputs:
             raise UnknownLayerError(f"no layer {name!r} in this network; near it: {close_matches(name, self._by_name)}")
 
     def shapes(self, images: Shape | Mapping[str, Shape]) -> dict[str, Shape]:
         """Return the shape of every node's output for inputs of these shapes, without computing anything else."""
         known = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: tuple(images)}
+        if set(known) != set(self.inputs):
+            raise ShapeError(f"expected the inputs {', '.join(self.inputs)}, got {', '.join(known)}")
         for node in self.nodes:
             with named(node):
                 known[node.name] = node.layer.output_shape(*(known[name] for name in node.inputs))

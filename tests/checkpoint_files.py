@@ -92,33 +92,13 @@ def mention(module: str, name: str) -> bytes:
 
 SHELL = b"(" + text("touch /tmp/npgradcam-was-here") + b"t"
 NAMES = [
-    "os.system",
-    "posix.system",
-    "nt.system",
-    "subprocess.Popen",
-    "builtins.eval",
-    "builtins.exec",
-    "builtins.getattr",
-    "builtins.__import__",
-    "__builtin__.apply",
-    "runpy._run_code",
-    "importlib.import_module",
-    "operator.attrgetter",
-    "numpy.core.multiarray._reconstruct",
-    "torch.hub.load",
-    "torch.load",
-    "pickle.loads",
-    "_codecs.encode",
-    "collections.defaultdict",
-    "torch.storage._load_from_bytes",
-    "torch.nn.parameter.Parameter",
-    "torch._utils.__class__",
-    "torch.ComplexFloatStorage",
-    "npgradcam.formats.read_checkpoint",
-    "shutil.rmtree",
-    "socket.socket",
-    ".",
-]
+    "os.system", "posix.system", "nt.system", "subprocess.Popen", "builtins.eval", "builtins.exec",
+    "builtins.getattr", "builtins.__import__", "__builtin__.apply", "runpy._run_code",
+    "importlib.import_module", "operator.attrgetter", "numpy.core.multiarray._reconstruct",
+    "torch.hub.load", "torch.load", "pickle.loads", "_codecs.encode", "collections.defaultdict",
+    "torch.storage._load_from_bytes", "torch.nn.parameter.Parameter", "torch._utils.__class__",
+    "torch.ComplexFloatStorage", "npgradcam.formats.read_checkpoint", "shutil.rmtree", "socket.socket", ".",
+]  # fmt: skip
 KNOWN, V2 = mention("collections", "OrderedDict"), mention("torch._utils", "_rebuild_tensor_v2")
 FLOAT, LAST = mention("torch", "FloatStorage"), text("0") + text("cpu") + number(4) + b"tQ"
 MOST = 2**31 - 1
@@ -227,7 +207,14 @@ HOSTILE = {
     },
     "as keys": {
         "long": dictionary({"a" * 2000: tensor()}), "none": b"}N" + tensor() + b"s",
-        "tuple": b"}" + numbers(1) + tensor() + b"s",
+        "tuple": b"}" + numbers(1) + tensor() + b"s", "true": b"}\x88" + tensor() + b"s",
+        "float": b"}G" + bytes(8) + tensor() + b"s", "tuple of colliding": b"}" + numbers(2**61 - 1) + tensor() + b"s",
+        "2**60": b"}" + number(2**60) + tensor() + b"s", "-2**60": b"}" + number(-(2**60)) + tensor() + b"s",
+        "colliding": b"}(" + b"".join(number(i * (2**61 - 1)) + b"N" for i in range(1, 9999)) + b"u",
+    },
+    "of a dictionary twice": {
+        "text": b"}(" + (text("a") + tensor()) * 2 + b"u", "looked up often": b"}(" + number(7) + b"NK\x07Nu",
+        "digits": b"}(" + text("1") + tensor() + b"K\x01" + tensor() + b"u",
     },
     "nested too deeply": {
         "itself": b"}q\x00" + text("a") + b"h\x00s" + text("w") + tensor() + b"s",
@@ -241,10 +228,13 @@ HOSTILE = {
     "unfinished": {"nothing": b"", "two": b"}}", "mark": b"}("},
     "empty stack": {"mark": b"}(a", "build": b"}b", "put": b"q\x00", "tuple": b"}\x86", "reduce": b")R"},
     "never set": {"setitems": b"}u", "tuple": b"t"},
-    "never stored": {"get": b"h\x07", "long get": b"j" + bytes(4)},
+    "never stored": {"get": b"h\x07", "long get": b"j" + bytes(4), "gap": b"}q\x07h\x06"},
     "UTF-8": {"text": b"X\x01\x00\x00\x00\xff", "python 2": b"U\x01\xe9", "global": b"c\xff\n\xff\n"},
     "ends its line": {"global": b"c" + b"a" * 5000},
     "ends inside": {"text": b"X\xff\xff\xff\xffa"},
-    "piles up": {"stack": b"N" * 100_001, "marks": b"(" * 100_001},
+    "piles up": {
+        "memo": b"}r" + struct.pack("<I", 500_000), "last": b"}r" + b"\xff" * 4, "stack": b"N" * 100_001,
+        "marks": b"(" * 100_001,
+    },
     "more than 1000000 opcodes": {"proto": b"\x80\x02" * 1_000_000},
 }  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import tarfile
 from pathlib import Path
 
@@ -121,6 +122,29 @@ def test_old_spellings_are_read(tmp_path):
         assert [array.tolist() for array in read(tmp_path, data).values()] == [[0, 1, 2, 3]] * 2
 
 
+def test_integer_keys_become_digits_and_the_memo_may_begin_at_one(tmp_path):
+    body = b"}q\x01(" + number(3) + tensor() + b"q\x02" + number(-(2**59)) + b"h\x02u"
+    for data in both(body).values():
+        got = read(tmp_path, data)
+        assert list(got) == ["3", str(-(2**59))]
+        got["3"][:] = 9  # one tensor under two names is two arrays
+        assert got[str(-(2**59))].tolist() == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("shape", "strides"), [((4,), (1,)), ((1, 4), (0, 1)), ((4, 1, 1), (1, 9, 9)), ((2, 2), (1, 2)), ((3,), (1,))]
+)
+def test_a_tensor_that_is_its_storage_is_like_any_other(tmp_path, shape, strides):
+    view = np.lib.stride_tricks.as_strided(np.arange(4, dtype="f4"), shape, [4 * stride for stride in strides])
+    for data in both(dictionary({"w": tensor(shape=numbers(*shape), strides=numbers(*strides))})).values():
+        array = read(tmp_path, data)["w"]
+        fresh = np.array(view, order="C").reshape(-1).reshape(shape)
+        assert (array.tolist(), array.strides) == (fresh.tolist(), fresh.strides)
+        assert repr(array.dtype) == "dtype('float32')"
+        assert array.flags.writeable
+        assert array.flags.aligned
+
+
 def test_other_files_are_refused_in_a_sentence(tmp_path):
     (tmp_path / "pickle").write_bytes(b"\x80\x02}.")
     with tarfile.open(tmp_path / "old.tar", "w") as archive:
@@ -134,6 +158,10 @@ def test_other_files_are_refused_in_a_sentence(tmp_path):
         read_checkpoint(tmp_path / "missing.pth")
     with pytest.raises(ModelFormatError, match="regular file"):
         read_checkpoint(tmp_path)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(ModelFormatError, match="regular file"):  # at once, though nobody writes to it
+            read_checkpoint(tmp_path / "pipe")
     with pytest.raises(ModelFormatError, match="null"):
         read_checkpoint("a\0b")
     with pytest.raises(ModelFormatError, match=r"at most 100 bytes \(max_bytes\)"):

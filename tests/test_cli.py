@@ -18,8 +18,8 @@ import pytest
 from PIL import Image
 
 import npgradcam as ng
-from npgradcam import kernels, maps
-from npgradcam.cli import console, explain, main
+from npgradcam import figure, kernels, maps
+from npgradcam.cli import console, explain, main, pictures
 from npgradcam.cli.folder import folder_names
 from npgradcam.cli.manifest import CONVENTIONS
 from npgradcam.cli.parser import METHODS, SAMPLES
@@ -129,7 +129,7 @@ def test_arrays_are_those_of_separate_calls(run, tmp_path):
     assert [e["target"] for e in entries] == [2, 0] * 7
     for entry, row in zip(entries, [0, 1] * 7, strict=True):
         array = np.load(tmp_path / "coffee" / entry["files"]["array"])
-        expected = separate[entry["method"]].arrays(row)
+        expected = separate[entry["method"]].array(row)
         assert array.dtype == np.float32
         np.testing.assert_array_equal(array, expected)
         assert entry["range"] == [expected.min(), expected.max()]
@@ -143,7 +143,7 @@ def test_pictures_are_overlays_on_the_photograph_and_signals_around_grey(run, tm
     signal = ng.backprop(net, prepared.x).signal[0]
     for entry, expected in (
         (cam, ng.grad_cam(net, prepared.x).overlay(prepared)),
-        (gradient, maps.gradient_image(signal, np.sort(np.abs(signal), axis=None)[int(0.995 * signal.size)])),
+        (gradient, maps.signal_image(signal, np.sort(np.abs(signal), axis=None)[int(0.995 * signal.size)])),
     ):
         np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "coffee" / entry["files"]["picture"])), expected)
     assert (gradient["rule"], cam["rule"], cam["gates"]) == ("gradient", "gradient", None)
@@ -164,6 +164,11 @@ def test_all_methods_share_one_forward_and_three_ways_back_to_the_image(run, tmp
     assert len(forwards) == 1
     assert [step for step in down if step[0] == "input"] == [("input", 3)] * 3
     assert len(down) == 5  # and Grad-CAM and its counterfactual, down to the layer
+    down.clear()
+    methods = ("--method", "guided-grad-cam", "--method", "guided-backprop")
+    layers = ("--layer", "relu1", "--layer", "relu2", "--layer", "relu3")
+    assert run("explain", "--sample", "coffee", *SMALL, *methods, *layers, "--out", tmp_path / "layers")[0] == 0
+    assert sorted(down) == [("input", 1), ("relu1", 1), ("relu2", 1), ("relu3", 1)]
 
 
 def test_several_layers_and_classes_in_pieces(run, tmp_path, monkeypatch):
@@ -179,6 +184,22 @@ def test_several_layers_and_classes_in_pieces(run, tmp_path, monkeypatch):
     names = [e["files"]["array"] for e in manifest["explanations"]]
     assert len(set(names)) == len(names)
     assert all("_relu1_" in name or "_relu3_" in name for name in names if "grad-cam" in name)
+
+
+def test_the_grid_is_told_what_it_shows(run, tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pictures, "grid", lambda *a, **k: drawn.append((a, k)) or figure.grid(*a, **k))
+    methods = ("--method", "gradient", "--method", "grad-cam")
+    what = (*methods, "--layer", "relu1", "--layer", "relu3", "--class", "circle")
+    assert run("explain", "--sample", "coffee", *SMALL, *what, "--out", tmp_path)[0] == 0
+    (rows, labels, columns), about = drawn[0]
+    assert labels == ["Gradient", "Grad-CAM relu1", "Grad-CAM relu3"]
+    assert columns[0].startswith("circle (0), p = ")
+    assert about["title"] == "shapes: why circle?"
+    net = ng.load("shapes")
+    e = ng.backprop(net, net.preprocess(ng.images.sample("coffee")), 0)
+    assert rows[0][0].scale == e.limit()
+    np.testing.assert_array_equal(rows[0][0].picture, e.picture())
 
 
 def test_exif_is_applied_and_said_and_large_photographs_are_drawn_smaller(run, tmp_path):
@@ -287,7 +308,7 @@ def test_compiling_is_said_and_loading_is_not(capsys, monkeypatch):
 
     monkeypatch.setattr(console, "PATIENCE", 0.01)
     monkeypatch.setattr(sys.modules["npgradcam.kernels.session"], "choose", lambda backend: Kernels())
-    monkeypatch.setattr(kernels, "warmup", lambda *a: time.sleep(0.4) or Warmup(0.4, Kernels.misses))
+    monkeypatch.setattr(kernels, "warmup", lambda *a: time.sleep(0.4) or Warmup(0.4, Kernels.misses, True))
     console.warm_up(console.Console(), "float32", "auto")
     err = capsys.readouterr().err
     assert err.count("compiling kernels for this machine (first run only) ...") == 1
@@ -317,7 +338,7 @@ def test_compiling_is_said_and_loading_is_not(capsys, monkeypatch):
         (("explain", "--sample", "coffee", *SMALL, "--layer", "fc"), 2, ("fc", "maps")),
         (("explain", "--sample", "coffee", "--model", "shape"), 3, ("shapes",)),
         (("predict", "--sample", "coffee", *SMALL, "--weights", "nowhere.npz"), 3, ("nowhere.npz",)),
-        (("predict", "--sample", "coffee", *SMALL, "--preprocess", "magic"), 3, ("imagenet", "caffe")),
+        (("predict", "--sample", "coffee", *SMALL, "--preprocess", "magic"), 2, ("imagenet", "caffe")),
         (("predict", "--sample", "coffee", *SMALL, "--preprocess", "nowhere.json"), 3, ("nowhere.json",)),
         (("predict", "--sample", "coffee", *SMALL, "--labels", "nowhere.txt"), 3, ("nowhere.txt",)),
         (("predict", "nowhere.jpg", *SMALL), 4, ("nowhere.jpg",)),

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from npgradcam.colours import BLUE_WHITE_RED, GREY, TURBO, colourise, gradient_image, overlay
+from npgradcam.colours import BLUE_WHITE_RED, GREY, TURBO, colourise, overlay, signal_image
 from npgradcam.errors import ImageError, ShapeError
 
 SIGNALS = hnp.arrays(np.float64, (3, 4, 5), elements=st.floats(-1e6, 1e6))
@@ -100,41 +100,41 @@ def test_overlay_of_other_shapes_is_refused():
         overlay(photograph, np.zeros((5, 7)), 50)
 
 
-# --------------------------------------------------------------------------------------------------- gradient_image
+# --------------------------------------------------------------------------------------------------- signal_image
 
 
 def test_a_zero_signal_is_uniform_mid_grey():
-    assert (gradient_image(np.zeros((3, 4, 5))) == 128).all()
+    assert (signal_image(np.zeros((3, 4, 5))) == 128).all()
 
 
 @given(SIGNALS)
-def test_gradient_image_is_odd_around_mid_grey(signal):
-    one, other = gradient_image(signal).astype(int) - 128, gradient_image(-signal).astype(int) - 128
+def test_signal_image_is_odd_around_mid_grey(signal):
+    one, other = signal_image(signal).astype(int) - 128, signal_image(-signal).astype(int) - 128
     assert one.shape == (4, 5, 3)
     np.testing.assert_array_equal(one, -other)
     np.testing.assert_array_equal(np.sign(one) * np.sign(signal).transpose(1, 2, 0) >= 0, True)
     assert np.abs(one).max() == (127 if signal.any() else 0)
 
 
-def test_gradient_image_by_hand():
+def test_signal_image_by_hand():
     signal = np.zeros((3, 1, 2))
     signal[0, 0, 0], signal[2, 0, 1] = 2, -1
-    assert gradient_image(signal).tolist() == [[[255, 128, 128], [128, 128, 64]]]
-    assert gradient_image(signal, limit=4).tolist() == [[[192, 128, 128], [128, 128, 96]]]
-    assert gradient_image(signal, limit=0.5).tolist() == [[[255, 128, 128], [128, 128, 1]]]
-    assert gradient_image(signal, channels="BGR").tolist() == [[[128, 128, 255], [64, 128, 128]]]
-    assert gradient_image(signal[:1]).tolist() == [[[255, 255, 255], [128, 128, 128]]]
-    assert gradient_image(np.float32([[[1e-45, -1e-45]]])).tolist() == [[[255, 255, 255], [1, 1, 1]]]
+    assert signal_image(signal).tolist() == [[[255, 128, 128], [128, 128, 64]]]
+    assert signal_image(signal, limit=4).tolist() == [[[192, 128, 128], [128, 128, 96]]]
+    assert signal_image(signal, limit=0.5).tolist() == [[[255, 128, 128], [128, 128, 1]]]
+    assert signal_image(signal, channels="BGR").tolist() == [[[128, 128, 255], [64, 128, 128]]]
+    assert signal_image(signal[:1]).tolist() == [[[255, 255, 255], [128, 128, 128]]]
+    assert signal_image(np.float32([[[1e-45, -1e-45]]])).tolist() == [[[255, 255, 255], [1, 1, 1]]]
 
 
-def test_gradient_image_of_other_things_is_refused():
+def test_signal_image_of_other_things_is_refused():
     for wrong in (np.zeros((2, 4, 5)), np.zeros((1, 3, 4, 5)), np.zeros((4, 5))):
         with pytest.raises(ShapeError):
-            gradient_image(wrong)
+            signal_image(wrong)
     with pytest.raises(ShapeError):
-        gradient_image(np.zeros((3, 4, 5)), channels="GBR")
+        signal_image(np.zeros((3, 4, 5)), channels="GBR")
     with pytest.raises(ImageError, match="NaN"):
-        gradient_image(np.full((3, 4, 5), np.nan))
+        signal_image(np.full((3, 4, 5), np.nan))
     for limit in (0, -1, np.nan, np.inf):
         with pytest.raises(ImageError, match="limit"):
-            gradient_image(np.ones((3, 4, 5)), limit=limit)
+            signal_image(np.ones((3, 4, 5)), limit=limit)

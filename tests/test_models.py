@@ -194,7 +194,7 @@ def test_the_same_weights_may_come_from_an_npz_file(resnet_arrays, tmp_path):
     drawn = random_weights(2)
     net = ng.build("efficientnet_lite0", drawn)
     write_npz(tmp_path / "again.npz", drawn.taken)
-    again = ng.load("efficientnet_lite0", tmp_path / "again.npz", labels=Labels.parse("abc"))
+    again = ng.load("efficientnet_lite0", tmp_path / "again.npz", labels=Labels.parse(map(str, range(1000))))
     x = pictures(1, 64, 64, dtype="float32")
     np.testing.assert_array_equal(again(x), net(x))
     assert "again.npz" in again.source
@@ -311,3 +311,16 @@ def test_a_dtype_or_backend_that_does_not_exist_is_an_error():
         ng.build("efficientnet_lite0", Asked(), dtype="float16")
     with pytest.raises(ng.NpGradcamError, match=r"numba.*numpy.*torch"):
         ng.build("efficientnet_lite0", Asked(), backend="torch")(np.ones((1, 3, 32, 32), np.float32))
+
+
+def test_labels_of_another_number_of_classes_are_refused():
+    with pytest.raises(ModelFormatError, match="expected 4, one for each class, got 3"):
+        ng.load("shapes", labels=Labels.parse("abc"))
+
+
+def test_a_model_a_network_and_a_tape_print_in_a_line():
+    net = ng.load("shapes")
+    tape = net.forward(np.zeros((1, 3, 32, 32), np.float32), observe="relu3")
+    assert str(net) == "Model('shapes', Network(input -> fc; 9 layers, 6,236 parameters), preprocessing shapes, 4 labels)"
+    assert str(tape) == "Tape(fc (1, 4); observes relu3 (1, 24, 16, 16))"
+    assert str(net.network["fc"].layer) == "Linear(weight (4, 24), bias (4,))"

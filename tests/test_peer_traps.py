@@ -276,7 +276,7 @@ def test_saving_refuses_to_overwrite_and_then_writes_nothing(explain, tmp_path):
     for path in paths:
         if path.suffix == ".npy":
             assert np.load(path, allow_pickle=False).dtype == np.float64
-    np.testing.assert_array_equal(np.load(paths[3]), e.arrays(1))
+    np.testing.assert_array_equal(np.load(paths[3]), e.array(1))
 
     other = tmp_path / "other"
     other.mkdir()

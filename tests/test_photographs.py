@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from npgradcam.errors import ImageError
+from npgradcam.images import preset
 from npgradcam.photographs import FORMATS, read_image
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
@@ -88,6 +89,8 @@ def test_exif_orientation_is_applied_and_an_invalid_one_is_not(orientation, form
     exif[0x0112] = orientation
     stored = np.ascontiguousarray(stored_as(PICTURE, orientation))
     upright = read_image(encode(stored, format, exif=exif, **LOSSLESS[format]))
+    prepared = preset("none", (2, 2)).prepare(encode(stored, format, exif=exif, **LOSSLESS[format]))
+    assert prepared.orientation == (orientation if 1 <= orientation <= 8 else 1)
     np.testing.assert_array_equal(np.asarray(upright), PICTURE)
     np.testing.assert_array_equal(read(upright), PICTURE)  # and not a second time
 

@@ -8,7 +8,11 @@ import pytest
 from small_nets import gap_net, pictures
 
 import npgradcam as ng
+from npgradcam import maps
 from npgradcam.errors import ImageError, OutputExistsError, TargetError
+from npgradcam.methods.explanation import write_npy
+from npgradcam.methods.guided_grad_cam import product
+from npgradcam.writing import whole_file
 
 
 @pytest.fixture
@@ -30,6 +34,67 @@ def test_a_row_that_is_not_there_is_named(record, row):
         record.picture(row)
     with pytest.raises(TargetError, match=f"from 0 to 1, got {row}"):
         record.overlay(np.zeros((8, 8, 3), np.uint8), row)
+    for e in (record, ng.backprop(gap_net(), pictures(1), target=[[0, 1]])):
+        for ask in (e.picture, e.array, e.label, e.note, e.name):
+            with pytest.raises(TargetError, match=f"from 0 to 1, got {row}"):
+                ask(row)
+
+
+def test_a_record_in_an_interpreter_is_one_line_without_numbers_of_its_arrays(record):
+    assert repr(record) == (
+        "ClassActivationMap('grad-cam', 2 rows, layer 'relu2', logits (1, 5), target (2,), image (2,), "
+        f"activations {record.activations.shape}, gradients {record.gradients.shape}, alpha {record.alpha.shape}, "
+        f"signed_cam {record.signed_cam.shape}, cam {record.cam.shape})"
+    )
+    said = repr(ng.guided_grad_cam(gap_net(), pictures(1), 1))
+    assert said.startswith("GuidedGradCam('guided-grad-cam', 1 row, layer 'relu2', rule 'guided', logits (1, 5), ")
+    assert "\n" not in said
+
+
+def test_the_picture_of_a_signal_clips_one_number_in_two_hundred_and_leaves_the_array_alone():
+    e = ng.backprop(gap_net(), pictures(1), target=[[0, 1]])
+    for row in (0, 1):
+        magnitudes = np.sort(np.abs(e.signal[row]), axis=None)
+        limit = magnitudes[int(0.995 * magnitudes.size)]
+        assert e.limit(row) == limit < magnitudes[-1]
+        np.testing.assert_array_equal(e.picture(row), maps.signal_image(e.signal[row], limit))
+        np.testing.assert_array_equal(e.array(row), e.signal[row])
+    nothing = type(e)(**{**vars(e), "signal": 0 * e.signal})
+    assert nothing.limit() == 0
+    assert (nothing.picture() == 128).all()
+
+
+def test_a_name_may_say_the_layer(record):
+    assert record.name(1) == "grad-cam_1_1"
+    assert record.name(1, "blocks.10/Add") == "grad-cam_blocks-10-add_1_1"
+
+
+def test_the_product_of_two_records_is_guided_grad_cam():
+    net, x = gap_net(), pictures(2)
+    target = [[0, 1], [3]]
+    whole = ng.guided_grad_cam(net, x, target)
+    made = product(ng.grad_cam(net, x, target), ng.backprop(net, x, target, "guided"))
+    assert repr(made) == repr(whole)
+    assert list(vars(made)) == list(vars(whole))
+    for name, value in vars(whole).items():
+        if isinstance(value, np.ndarray):
+            np.testing.assert_array_equal(getattr(made, name), value)
+    for factor in ("grad_cam", "backprop"):
+        for name, value in vars(getattr(whole, factor)).items():
+            np.testing.assert_array_equal(getattr(getattr(made, factor), name), value)
+
+
+def test_two_that_write_one_file_do_not_meet_and_a_failure_leaves_the_old_one(tmp_path):
+    path = tmp_path / "a.npy"
+    with whole_file(path) as one, whole_file(path) as other:
+        one.write(b"one")
+        other.write(b"other")
+        assert not path.exists()
+    assert path.read_bytes() == b"one"
+    with pytest.raises(ValueError, match="Object arrays"):
+        write_npy(path, np.array([None]))
+    assert path.read_bytes() == b"one"
+    assert [p.name for p in tmp_path.iterdir()] == ["a.npy"]
 
 
 def test_saving_into_a_file_says_so_and_leaves_it(record, tmp_path):

@@ -98,3 +98,28 @@ class TestEfficientNetLite0:
             for ours, theirs in zip(signal.astype(np.float64), reference[key].astype(np.float64), strict=True):
                 cosine = (ours * theirs).sum() / np.sqrt((ours**2).sum() * (theirs**2).sum())
                 assert cosine >= 0.9999
+
+
+@pytest.fixture(scope="module")
+def lite0_recorded():
+    with np.load(RECORDED.with_name("lite0_reference.npz")) as file:
+        return {name: file[name] for name in file.files}
+
+
+@needs_imagenet
+class TestEfficientNetLite0OnTheSamples:
+    """The same on the photographs that come along; recorded in full precision, so float64 is held much closer."""
+
+    @pytest.mark.parametrize(("dtype", "limit"), [("float64", 1e-11), ("float32", 2e-5)])
+    def test_grad_cam_equals_pytorch(self, lite0_recorded, dtype, limit):
+        x = (lite0_recorded["pixels"].transpose(0, 3, 1, 2).astype(dtype) - 127) / 128
+        e = ng.grad_cam(lite0(dtype), x)
+        assert e.target.tolist() == lite0_recorded["target"].tolist() == [282, 967, 285]
+        for name in ("logits", "alpha", "signed_cam"):
+            assert relative(getattr(e, name), lite0_recorded[name]) <= limit, name
+
+    @pytest.mark.parametrize("rule", RULES)
+    def test_every_rule_equals_pytorch_in_float64(self, lite0_recorded, rule):
+        x = (lite0_recorded["pixels"].transpose(0, 3, 1, 2).astype(np.float64) - 127) / 128
+        signal = ng.backprop(lite0("float64"), x, rule=rule).signal[:, :, ::8, ::8]
+        assert relative(signal, lite0_recorded[rule]) <= 1e-11

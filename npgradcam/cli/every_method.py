@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cache
 from typing import NamedTuple
 
 from npgradcam import methods as ng
+from npgradcam.cli.parser import METHODS
 from npgradcam.errors import NpGradcamError
-from npgradcam.methods import Explanation, GuidedGradCam
+from npgradcam.methods import ClassActivationMap, Explanation, InputSignal
+from npgradcam.methods.guided_grad_cam import product
 from npgradcam.models import Model
 from npgradcam.network import Tape
-
-RULES = {"gradient": "gradient", "deconvnet": "deconvnet", "guided-backprop": "guided"}
-OF_A_LAYER = ("grad-cam", "guided-grad-cam", "counterfactual-grad-cam")
-TITLES = {
-    "gradient": "Gradient",
-    "deconvnet": "Deconvnet",
-    "guided-backprop": "Guided backprop",
-    "cam": "CAM",
-    "grad-cam": "Grad-CAM",
-    "guided-grad-cam": "Guided Grad-CAM",
-    "counterfactual-grad-cam": "Counterfactual Grad-CAM",
-}
 
 
 class Outcome(NamedTuple):
@@ -53,12 +44,11 @@ def explain_all(model: Model, tape: Tape, classes: Sequence[int], methods: Seque
     Outcome
         In the order of `methods`, and within a method in the order of `layers`.
     """
-    target = [list(classes)]
-    both = _both_factors(model, tape, target, methods, layers)
+    explain = _ways(model, tape, [list(classes)])
     for method in methods:
-        for layer in (layers or (None,)) if method in OF_A_LAYER else (None,):
+        for layer in (layers or (None,)) if "layer" in METHODS[method].reads else (None,):
             try:
-                explanation = _explain(model, tape, target, method, layer, both)
+                explanation = explain[method](layer)
             except NpGradcamError as error:  # noqa: PERF203
                 if method in strict:
                     raise
@@ -67,30 +57,26 @@ def explain_all(model: Model, tape: Tape, classes: Sequence[int], methods: Seque
                 yield Outcome(method, getattr(explanation, "layer", None), explanation)
 
 
-def _both_factors(model: Model, tape: Tape, target: list[list[int]], methods: Sequence[str],
-                  layers: Sequence[str]) -> dict[str, GuidedGradCam]:
-    """Return Guided Grad-CAM at each layer, if it is wanted: Grad-CAM and guided backpropagation are inside it."""
-    if "guided-grad-cam" not in methods:
-        return {}
-    try:
-        return {layer: ng.guided_grad_cam(model, tape, target, layer) for layer in layers}
-    except NpGradcamError:  # it does not apply; one of its factors may
-        return {}
+def _ways(model: Model, tape: Tape, target: list[list[int]]) -> dict[str, Callable[[str | None], Explanation]]:
+    """Return how each method explains a layer; the factors of Guided Grad-CAM are computed once for all that want them.
 
+    Without a layer, a method that needs one says why there is none.
+    """
 
-def _explain(model: Model, tape: Tape, target: list[list[int]], method: str, layer: str | None,
-             both: dict[str, GuidedGradCam]) -> Explanation:
-    if method == "cam":
-        return ng.cam(model, tape, target)
-    if method == "guided-backprop" and both:
-        return next(iter(both.values())).backprop
-    if method in RULES:
-        return ng.backprop(model, tape, target, RULES[method])
-    if layer in both and method != "counterfactual-grad-cam":
-        return both[layer] if method == "guided-grad-cam" else both[layer].grad_cam
-    by_name: dict[str, Callable[..., Explanation]] = {
-        "grad-cam": ng.grad_cam,
-        "guided-grad-cam": ng.guided_grad_cam,
-        "counterfactual-grad-cam": ng.counterfactual_grad_cam,
+    @cache
+    def where(layer: str | None) -> ClassActivationMap:
+        return ng.grad_cam(model, tape, target, layer)
+
+    @cache
+    def what(rule: str) -> InputSignal:
+        return ng.backprop(model, tape, target, rule)
+
+    return {
+        "gradient": lambda layer: what("gradient"),
+        "deconvnet": lambda layer: what("deconvnet"),
+        "guided-backprop": lambda layer: what("guided"),
+        "cam": lambda layer: ng.cam(model, tape, target),
+        "grad-cam": where,
+        "guided-grad-cam": lambda layer: product(where(layer), what("guided")),
+        "counterfactual-grad-cam": lambda layer: ng.counterfactual_grad_cam(model, tape, target, layer),
     }
-    return by_name[method](model, tape, target, layer)  # without a layer this says why there is none

@@ -17,13 +17,13 @@ from npgradcam.cli.folder import MANIFEST, check_free, folder_names, whole_folde
 from npgradcam.cli.manifest import manifest_of
 from npgradcam.cli.network import classes_of, layers_of, observed, open_model
 from npgradcam.cli.parser import METHODS
-from npgradcam.cli.photographs import Photograph, photographs, source_of
+from npgradcam.cli.photographs import Photograph, photographs, sha256_of
 from npgradcam.cli.predict import predictions_table, ranked
 from npgradcam.errors import ImageError
 from npgradcam.figure import Cell
 from npgradcam.images import Prepared
-from npgradcam.methods import ClassActivationMap, Explanation
-from npgradcam.methods.explanation import slug, write_npy
+from npgradcam.methods import Explanation
+from npgradcam.methods.explanation import write_npy
 from npgradcam.methods.start import explained_output
 from npgradcam.models import Model, Prediction
 
@@ -75,7 +75,7 @@ def explain(options: argparse.Namespace) -> int:
 def _plan(options: argparse.Namespace) -> Plan:
     asked = options.method or ["all"]
     strict = tuple(method for method in METHODS if method in asked)
-    methods = METHODS if "all" in asked else strict
+    methods = tuple(METHODS) if "all" in asked else strict
     model = open_model(options)
     layers = layers_of(model, options.layer)
     return Plan(model, methods, strict, layers, tuple(classes_of(model, options.classes)), options.top_k)
@@ -84,7 +84,7 @@ def _plan(options: argparse.Namespace) -> Plan:
 def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder: Path) -> dict[str, Any]:
     model = plan.model
     with _drawing(folder, len(plan.layers) > 1) as drawing:
-        source = drawing.pool.submit(source_of, photograph.path)
+        sha256 = drawing.pool.submit(sha256_of, photograph.path)
         tape = model.forward(prepared.x, observed(model, plan.methods, plan.layers), explained_output(model))
         predictions = ranked(model, tape.logits, photograph.name)
         by_index = {p.index: p for p in predictions}
@@ -106,7 +106,7 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
         grid = pictures.draw_grid(seen, title, caption, columns, list(rows.values()), cells)
         maps.save_png(folder / "grid.png", grid)
         best = predictions[: max(SHOWN, plan.top)]
-        manifest = manifest_of(model, photograph, source.result(), prepared, drawn_on, plan.layers, best, entries)
+        manifest = manifest_of(model, photograph, sha256.result(), prepared, drawn_on, plan.layers, best, entries)
         (folder / MANIFEST).write_text(as_json(manifest) + "\n", encoding="utf-8")
     return manifest
 
@@ -143,17 +143,17 @@ class Drawing:
         self.entries[place, column] = entry
         if explanation is None:
             return
-        name = self._name(outcome, class_)
+        name = self._name(explanation, row, outcome.layer if self.several else None)
         entry["files"] = {"picture": f"{name}.png", "array": f"{name}.npy"}
         entry["rule"], entry["gates"] = pictures.rule_of(explanation)
-        entry["range"] = pictures.value_range(explanation.arrays(row))
+        entry["range"] = pictures.value_range(explanation.array(row))
         entry["notes"] = [explanation.note(row)] if explanation.note(row) else []
         task = self.pool.submit(self._draw, name, explanation, row, seen, drawn_on)
         self.cells[outcome.method, outcome.layer, column] = task
 
-    def _name(self, outcome: Outcome, class_: Prediction) -> str:
-        layer = f"{slug(outcome.layer)}_" if outcome.layer and self.several else ""
-        base = name = f"{outcome.method}_{layer}{class_.index}_{slug(class_.label)}"
+    def _name(self, explanation: Explanation, row: int, layer: str | None) -> str:
+        """Return the record's name for a row, and a number where two layers would have one name."""
+        base = name = explanation.name(row, layer)
         count = 1
         while name in self.names:
             count += 1
@@ -162,11 +162,9 @@ class Drawing:
         return name
 
     def _draw(self, name: str, explanation: Explanation, row: int, seen: Prepared, drawn_on: Prepared) -> Cell:
-        cell = pictures.cell(explanation, row, seen)
-        picture = explanation.overlay(drawn_on, row) if isinstance(explanation, ClassActivationMap) else cell.picture
-        maps.save_png(self.folder / f"{name}.png", picture)
-        write_npy(self.folder / f"{name}.npy", explanation.arrays(row))
-        return cell
+        maps.save_png(self.folder / f"{name}.png", explanation.shown(drawn_on, row))
+        write_npy(self.folder / f"{name}.npy", explanation.array(row))
+        return pictures.cell(explanation, row, seen)
 
     def finish(self) -> tuple[list[dict[str, Any]], dict[tuple[str, str | None, int], Cell]]:
         """Wait until everything is drawn; return the entries, method by method, and the cells of the grid."""

@@ -9,7 +9,7 @@ from typing import Any
 from npgradcam import __version__
 from npgradcam.cli.console import readable, resolved
 from npgradcam.cli.network import input_shape
-from npgradcam.cli.photographs import Photograph, Source
+from npgradcam.cli.photographs import Photograph
 from npgradcam.images import Prepared
 from npgradcam.kernels.session import choose
 from npgradcam.models import Model, Prediction
@@ -50,7 +50,7 @@ CONVENTIONS = {
 def manifest_of(
     model: Model,
     photograph: Photograph,
-    source: Source,
+    sha256: str,
     prepared: Prepared,
     drawn_on: Prepared,
     layers: Sequence[str],
@@ -74,11 +74,11 @@ def manifest_of(
         "image": {
             "path": readable(photograph.path),
             "sample": photograph.sample,
-            "sha256": source.sha256,
+            "sha256": sha256,
             "width": width,
             "height": height,
-            "exif_orientation": source.orientation,
-            "exif_applied": source.orientation != 1,
+            "exif_orientation": prepared.orientation,
+            "exif_applied": prepared.orientation != 1,
             "crop_box": [float(edge) for edge in prepared.box],
             "drawn_at": [drawn_on.photograph.shape[1], drawn_on.photograph.shape[0]],
         },

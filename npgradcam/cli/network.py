@@ -9,8 +9,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from npgradcam import load
-from npgradcam.errors import MissingPackageError, ModelFormatError, TargetError, UnknownLayerError
-from npgradcam.images import Preprocess
+from npgradcam.cli.parser import METHODS
+from npgradcam.errors import MissingPackageError, ModelFormatError, NpGradcamError, TargetError, UnknownLayerError
+from npgradcam.images import PRESETS, Preprocess
 from npgradcam.methods import NoCamHeadError, default_layer
 from npgradcam.methods.cam import cam_head
 from npgradcam.methods.start import explained_output
@@ -28,7 +29,9 @@ def open_model(options: argparse.Namespace) -> Model:
     MissingPackageError
         If its weights are not installed; the sentence has the command, and a network to try without it.
     ModelFormatError
-        If the name, the weights, the labels or the preprocessing are not what they should be.
+        If the name, the weights, the labels or the file of the preprocessing are not what they should be.
+    NpGradcamError
+        If no preprocessing has that name.
     """
     try:
         return load(options.model, options.weights, preprocess=_preprocess(options.preprocess), labels=options.labels,
@@ -38,8 +41,10 @@ def open_model(options: argparse.Namespace) -> Model:
 
 
 def _preprocess(asked: str | None) -> str | Preprocess | None:
-    if asked is None or not asked.lower().endswith(".json"):
+    if asked is None or asked in PRESETS:
         return asked
+    if not asked.lower().endswith(".json"):
+        raise NpGradcamError(f"--preprocess {asked}: expected one of {', '.join(PRESETS)}, or a .json file")
     try:
         return Preprocess.from_dict(json.loads(Path(asked).read_text(encoding="utf-8")))
     except ModelFormatError:
@@ -107,12 +112,11 @@ def layers_of(model: Model, asked: Sequence[str]) -> tuple[str, ...]:
 
 def observed(model: Model, methods: Sequence[str], layers: Sequence[str]) -> tuple[str, ...]:
     """Return what one forward must keep so that all these methods can share it."""
-    names: list[str] = []
-    if any("grad-cam" in method for method in methods):
-        names += layers
-    if "cam" in methods:
+    reads = {part for method in methods for part in METHODS[method].reads}
+    names = list(layers) if "layer" in reads else []
+    if "head" in reads:
         with suppress(NoCamHeadError):
             names.append(cam_head(model.network, explained_output(model))[0])
-    if {"gradient", "deconvnet", "guided-backprop", "guided-grad-cam"} & set(methods):
+    if "input" in reads:
         names.append(model.network.inputs[0])
     return tuple(dict.fromkeys(names))

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from npgradcam._version import __version__
 
-METHODS = (  # in the order of the rows of grid.png
-    "gradient",
-    "deconvnet",
-    "guided-backprop",
-    "cam",
-    "grad-cam",
-    "guided-grad-cam",
-    "counterfactual-grad-cam",
-)
+
+class Method(NamedTuple):
+    """A method: what a figure calls it, and what of a network it reads: "input", "layer", "head"."""
+
+    title: str
+    reads: tuple[str, ...]
+
+
+METHODS = {  # in the order of the rows of grid.png
+    "gradient": Method("Gradient", ("input",)),
+    "deconvnet": Method("Deconvnet", ("input",)),
+    "guided-backprop": Method("Guided backprop", ("input",)),
+    "cam": Method("CAM", ("head",)),
+    "grad-cam": Method("Grad-CAM", ("layer",)),
+    "guided-grad-cam": Method("Guided Grad-CAM", ("layer", "input")),
+    "counterfactual-grad-cam": Method("Counterfactual Grad-CAM", ("layer",)),
+}
 SAMPLES = tuple(sorted(p.stem for p in Path(__file__).parents[1].glob("samples/*") if p.suffix in (".png", ".jpg")))
 
 _ABOUT = "See why a convolutional network decided so: CAM, Grad-CAM and guided backpropagation, on a CPU."

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import warnings
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,13 +24,6 @@ class Photograph(NamedTuple):
         return self.sample or readable(self.path.name)
 
 
-class Source(NamedTuple):
-    """What a manifest says of a file: the SHA-256 of its bytes, and the EXIF orientation (1: as it is stored)."""
-
-    sha256: str
-    orientation: int
-
-
 def photographs(options: argparse.Namespace) -> list[Photograph]:
     """Return what the command line asks for; nothing is read."""
     asked = [Photograph(Path(path), None) for path in options.images]
@@ -44,23 +36,10 @@ def photographs(options: argparse.Namespace) -> list[Photograph]:
     return asked
 
 
-def source_of(path: Path) -> Source:
+def sha256_of(path: Path) -> str:
     """Read a file's bytes once more, for the manifest."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return Source(digest.hexdigest(), _orientation(path))
-
-
-def _orientation(path: Path) -> int:
-    from PIL import Image
-
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as image:
-                value = image.getexif().get(0x0112, 1)
-    except Exception:  # damaged metadata count as none, as they do when the photograph is read
-        return 1
-    return value if isinstance(value, int) and 1 <= value <= 8 else 1
+    return digest.hexdigest()

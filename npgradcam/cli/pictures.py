@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgradcam import maps
-from npgradcam.cli.every_method import TITLES, Outcome
+from npgradcam.cli.every_method import Outcome
+from npgradcam.cli.parser import METHODS
 from npgradcam.colours import GREY, TURBO
 from npgradcam.figure import Cell, grid
 from npgradcam.images import Prepared
 from npgradcam.methods import ClassActivationMap, Explanation, InputSignal
 
 LONGEST = 1600  # pixels of the longer side of an overlay: more than a map of 49 cells needs
-CLIPPED = 0.995  # of the numbers of a signal, this part is drawn as it is
 Picture = NDArray[np.uint8]
 
 
@@ -45,21 +45,12 @@ def as_seen(prepared: Prepared) -> Prepared:
 
 def cell(explanation: Explanation, row: int, seen: Prepared) -> Cell:
     """Return one row of a record as a picture of the grid, with the scale of its colours."""
+    picture = explanation.shown(seen, row)
     if isinstance(explanation, ClassActivationMap):
         height, width = seen.photograph.shape[:2]
         largest = maps.upsample(explanation.cam[row], (height, width)).max()
-        return Cell(explanation.overlay(seen, row), TURBO, float(largest))
-    signal = explanation.arrays(row)
-    limit = _limit(signal)
-    channels = "BGR" if seen.preprocess.channels == "BGR" else "RGB"
-    return Cell(maps.gradient_image(signal, limit or None, channels), GREY, limit)
-
-
-def _limit(signal: NDArray[Any]) -> float:
-    """Return the magnitude that is drawn black or white: few are larger, and those would hide the others."""
-    magnitudes = np.abs(signal).ravel()
-    place = min(magnitudes.size - 1, int(CLIPPED * magnitudes.size))
-    return float(np.partition(magnitudes, place)[place]) or float(magnitudes.max())
+        return Cell(picture, TURBO, float(largest))
+    return Cell(picture, GREY, explanation.limit(row) if isinstance(explanation, InputSignal) else 0.0)
 
 
 def draw_grid(seen: Prepared, title: str, caption: str, columns: Sequence[str], outcomes: Sequence[Outcome],
@@ -69,7 +60,8 @@ def draw_grid(seen: Prepared, title: str, caption: str, columns: Sequence[str], 
     labels: list[str] = []
     rows: list[list[Cell | str]] = []
     for o in outcomes:
-        labels.append(f"{TITLES[o.method]} {o.layer}" if several and o.layer else TITLES[o.method])
+        label = METHODS[o.method].title
+        labels.append(f"{label} {o.layer}" if several and o.layer else label)
         rows.append([
             f"not applicable: {o.reason}" if o.explanation is None else cells[o.method, o.layer, column]
             for column in range(len(columns))

@@ -17,6 +17,8 @@ from ._torch import MAX_NAME, Ordered, Storage, call, look_up, storage
 MAX_OPCODES = 1_000_000  # about forty a tensor; bounds the memory, at 64 bytes for an empty dictionary
 MAX_MEMO = 500_000
 MAX_STACK = 100_000
+MAX_KEY = 2**60
+_NOTHING = object()  # in the memo, where nothing was stored
 
 
 class Machine:
@@ -29,7 +31,7 @@ class Machine:
         self.source, self.data, self.at = source, data, at
         self.stack: list[object] = []
         self.marks: list[int] = []
-        self.memo: dict[int, object] = {}
+        self.memo: list[object] = []  # no dictionary: a file could choose indices whose hashes collide
         self.storages: dict[str, Storage] = {}
         self.result: object = self.run()
 
@@ -47,7 +49,7 @@ class Machine:
                 effect(self)
             else:
                 self.fail(f"expected a pickle of tensors only, got the opcode {code!r}")
-            if len(self.stack) + len(self.marks) > MAX_STACK or len(self.memo) > MAX_MEMO:
+            if len(self.stack) + len(self.marks) > MAX_STACK:
                 self.fail("the pickle piles up more values than a checkpoint needs")
         self.fail(f"the pickle has more than {MAX_OPCODES} opcodes")
 
@@ -118,12 +120,15 @@ class Machine:
 
     def recall(self, index: int) -> object:
         """Return a value from the memo."""
-        if index not in self.memo:
+        if index >= len(self.memo) or self.memo[index] is _NOTHING:
             self.fail("the pickle recalls a value that it never stored")
         return self.memo[index]
 
     def remember(self, index: int) -> None:
         """Store the last value in the memo."""
+        if index >= MAX_MEMO:
+            self.fail("the pickle piles up more values than a checkpoint needs")
+        self.memo.extend([_NOTHING] * (index + 1 - len(self.memo)))
         self.memo[index] = self.top()
 
     # Building: it is the file that chooses the target, so the type of each target is checked.
@@ -141,9 +146,14 @@ class Machine:
         if not isinstance(target, dict) or len(values) % 2:
             self.fail(f"the pickle sets items of a {type(target).__name__}")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            # What hashes and compares at once: a nested tuple could recurse, a long text costs its length.
-            if type(key) is not int and (type(key) is not str or len(key) > MAX_NAME):
-                self.fail(f"expected integers or short texts as keys, got a {type(key).__name__}")
+            # Texts only, and short ones: their hashes are salted. Those of integers (and of floats and tuples)
+            # are known, and a file could choose thousands that collide, so an integer becomes its digits.
+            if type(key) is int and abs(key) < MAX_KEY:
+                key = str(key)
+            elif type(key) is not str or len(key) > MAX_NAME:
+                self.fail(f"expected integers below 2**60 or short texts as keys, got a {type(key).__name__}")
+            if key in target:
+                self.fail(f"the pickle sets the key {shown(key)} of a dictionary twice")
             target[key] = value
 
     def build(self) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import BinaryIO, NoReturn
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
 
 from npgradcam.errors import ModelFormatError
 
 MAX_BYTES = 4 * 2**30  # of a file; the caller may choose another limit
+# Opened so, a named pipe or a device does not wait for anybody; what it is, the open descriptor tells.
+_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -20,19 +26,23 @@ class Source:
 
     name: str
     size: int
-    file: BinaryIO
+    file: io.BufferedReader
 
     def fail(self, text: str) -> NoReturn:
         """Raise the one error of this room, with the file's name in front."""
         raise ModelFormatError(f"{self.name}: {text}")
 
     def read(self, offset: int, count: int, what: str) -> bytes:
-        """Return exactly `count` bytes from `offset`; the bounds are checked before anything is allocated."""
+        """Return exactly `count` bytes from `offset`."""
+        return self.numbers(offset, count, what).tobytes()
+
+    def numbers(self, offset: int, count: int, what: str) -> NDArray[np.uint8]:
+        """Return the same as a new array; the bounds are checked before anything is allocated."""
         if offset < 0 or count < 0 or offset + count > self.size:
             self.fail(f"{what} needs {count} bytes at byte {offset} of {self.size}; is the file complete?")
         self.file.seek(offset)
-        data = self.file.read(count)
-        if len(data) != count:
+        data = np.empty(count, np.uint8)
+        if self.file.readinto(data.data) != count:
             self.fail(f"{what} could not be read whole; did the file change meanwhile?")
         return data
 
@@ -42,15 +52,16 @@ def open_source(path: str | os.PathLike[str], max_bytes: int) -> Iterator[Source
     """Open `path` for the length of a `with` block; a failing disk or memory becomes a ModelFormatError."""
     name = os.fspath(path)
     try:
-        # Looked at before it is opened: opening a named pipe would wait for ever.
-        regular = stat.S_ISREG(os.stat(path).st_mode)
+        descriptor = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:
         raise ModelFormatError(f"{name!r}: expected a model file, got an error: {_reason(error)}") from error
-    if not regular:
+    status = os.fstat(descriptor)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(descriptor)
         raise ModelFormatError(f"{name}: expected a regular file, got a folder or a device")
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
+        with open(descriptor, "rb") as file:
+            size = status.st_size
             if size > max_bytes:
                 raise ModelFormatError(f"{name}: expected at most {max_bytes} bytes (max_bytes), got {size}")
             yield Source(name, size, file)

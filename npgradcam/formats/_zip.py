@@ -12,6 +12,9 @@ import struct
 import zlib
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ._source import Source, is_plain, shown
 
 _END = struct.Struct("<4s4H2IH")
@@ -79,18 +82,19 @@ def read_directory(source: Source) -> dict[str, Member]:
     return members
 
 
-def read_member(source: Source, member: Member) -> bytes:
+def read_member(source: Source, member: Member) -> NDArray[np.uint8]:
     """Return a member's bytes, unpacked to its declared size and not one byte more, and verified."""
-    data = source.read(member.offset, member.packed, shown(member.name))
+    data = source.numbers(member.offset, member.packed, shown(member.name))
     if member.method == DEFLATED:
         unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            data = unpacker.decompress(data, member.size + 1)  # a limit of 0 would mean none
+            # One byte more is asked for, since a limit of 0 would mean none.
+            data = np.frombuffer(unpacker.decompress(data.data, member.size + 1), np.uint8)
         except zlib.error:
             source.fail(f"{shown(member.name)} is damaged and cannot be unpacked")
         if len(data) != member.size or not unpacker.eof or unpacker.unused_data:
             source.fail(f"{shown(member.name)} does not unpack to the {member.size} bytes that it declares")
-    if zlib.crc32(data) != member.crc:
+    if zlib.crc32(data.data) != member.crc:
         source.fail(f"{shown(member.name)} does not match its checksum; fetch or save the file again")
     return data
 

@@ -16,7 +16,7 @@ from ._torch import MAX_NAME, Storage, Tensor
 from ._zip import STORED, read_directory, read_member
 
 Array = NDArray[Any]
-_Load = Callable[[Storage], bytes]
+_Load = Callable[[Storage], NDArray[np.uint8]]
 _Opened = tuple[object, _Load, bool]  # the value, a reader of storages, whether their numbers are big-endian
 
 MAX_PICKLE = 64 * 2**20  # bytes
@@ -82,14 +82,14 @@ def _open_zip(source: Source) -> _Opened:
         source.fail("expected a PyTorch checkpoint, got a compressed zip file; save it again in PyTorch")
     if pickle.size > MAX_PICKLE:
         source.fail(f"expected at most {MAX_PICKLE} bytes of data.pkl, got {pickle.size}")
-    endian = read_member(source, order) if order else b"little"
+    endian = read_member(source, order).tobytes() if order else b"little"
     if endian not in (b"little", b"big"):
         source.fail(f"expected the byte order 'little' or 'big', got {endian[:20]!r}")
-    machine = Machine(source, read_member(source, pickle))
+    machine = Machine(source, read_member(source, pickle).tobytes())
     if machine.at != pickle.size:
         source.fail("something follows the end of the pickle in data.pkl")
 
-    def load(storage: Storage) -> bytes:
+    def load(storage: Storage) -> NDArray[np.uint8]:
         member = members.get(f"{top}/data/{storage.key}")
         if member is None or member.size != _bytes(storage):
             got = "none" if member is None else str(member.size)
@@ -131,8 +131,8 @@ def _open_stream(source: Source) -> _Opened:
         expected = f"{len(value.storages)} storages up to byte {source.size}"
         source.fail(f"expected {expected}, got {len(offsets)} up to byte {at}; is the file complete?")
 
-    def load(storage: Storage) -> bytes:
-        return source.read(offsets[storage.key], _bytes(storage), f"storage {shown(storage.key)}")
+    def load(storage: Storage) -> NDArray[np.uint8]:
+        return source.numbers(offsets[storage.key], _bytes(storage), f"storage {shown(storage.key)}")
 
     return value.result, load, False
 
@@ -167,7 +167,7 @@ def _flatten(source: Source, value: object) -> dict[str, Tensor]:
 
 
 def _load(source: Source, tensors: dict[str, Tensor], load: _Load, big: bool) -> dict[str, Array]:
-    """Copy the tensors out of their storages, one storage in memory at a time."""
+    """Read the tensors out of their storages, one storage after another."""
     need = sum(math.prod(max(length, 1) for length in t.shape) * _wide(t.storage) for t in tensors.values())
     if need > 2 * source.size + _SPARE:
         source.fail(f"the tensors would take {need} bytes, far more than the {source.size} of the file")
@@ -177,19 +177,24 @@ def _load(source: Source, tensors: dict[str, Tensor], load: _Load, big: bool) ->
     arrays: dict[str, Array] = {}
     for storage, names in users.items():
         data = load(storage)
-        arrays.update((name, _copy(data, tensors[name], big)) for name in names)
+        arrays.update((name, _array(data, tensors[name], big, len(names) > 1)) for name in names)
     return {name: arrays[name] for name in tensors}
 
 
-def _copy(data: bytes, tensor: Tensor, big: bool) -> Array:
-    """Return one tensor as an array of its own; that it lies in `data` was checked; NumPy checks again."""
-    dtype = _dtype(tensor.storage).newbyteorder(">" if big else "<")
+def _array(data: NDArray[np.uint8], tensor: Tensor, big: bool, shared: bool) -> Array:
+    """Return one tensor as an array of its own: where `data` is just that, as a view, or else as a copy.
+
+    That the tensor lies in `data` was checked; NumPy checks again.
+    """
+    dtype = _dtype(tensor.storage, ">" if big else "<")
     if 0 in tensor.shape:
         view: Array = np.empty(tensor.shape, dtype)
     else:  # the stride of an axis of length 1 means nothing, and may be any number
         axes = zip(tensor.shape, tensor.strides, strict=True)
         strides = [stride * dtype.itemsize if length > 1 else 0 for length, stride in axes]
         view = np.ndarray(tensor.shape, dtype, data, tensor.offset * dtype.itemsize, strides)
+        if view.flags.c_contiguous:  # then let NumPy choose those of length 1 too
+            view = np.ndarray(tensor.shape, dtype, data, tensor.offset * dtype.itemsize)
     if tensor.storage.dtype == "bfloat16":  # the upper half of a float32
         wide = view.astype(np.uint32, order="C")
         wide <<= 16
@@ -198,11 +203,11 @@ def _copy(data: bytes, tensor: Tensor, big: bool) -> Array:
         return np.array(view != 0, order="C")
     target = np.dtype(np.float32) if tensor.storage.dtype == "f2" else dtype.newbyteorder("=")
     with np.errstate(invalid="ignore"):  # a signalling NaN becomes a quiet one
-        return view.astype(target, order="C")
+        return view.astype(target, order="C", copy=shared or view.nbytes != data.nbytes)
 
 
-def _dtype(storage: Storage) -> np.dtype[Any]:
-    return np.dtype(_STORED_AS.get(storage.dtype, storage.dtype))
+def _dtype(storage: Storage, order: str = "=") -> np.dtype[Any]:
+    return np.dtype(order + _STORED_AS.get(storage.dtype, storage.dtype))
 
 
 def _bytes(storage: Storage) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import secrets
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from npgradcam.errors import ModelFormatError
+from npgradcam.writing import whole_file
 
 from ._source import MAX_BYTES, Source, is_plain, open_source, shown
 from ._zip import read_directory, read_member
@@ -95,11 +95,10 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
     'three numbers'
     """
     target = Path(path)
-    temporary = target.with_name(f".{target.name}.{secrets.token_hex(4)}.tmp")
     if len(arrays) > MAX_ARRAYS:
         raise ModelFormatError(f"{target}: expected at most {MAX_ARRAYS} arrays, got {len(arrays)}")
     try:
-        with open(temporary, "xb") as file:
+        with whole_file(target) as file:
             with zipfile.ZipFile(file, "w", allowZip64=False) as archive:
                 for name, value in arrays.items():
                     entry = zipfile.ZipInfo(f"{name}.npy")  # dated 1980-01-01
@@ -107,19 +106,17 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
                     archive.writestr(entry, _encode(str(target), name, value))
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, target)
     except zipfile.LargeZipFile as error:
         raise ModelFormatError(f"{target}: expected less than 2 GiB an array and 4 GiB in all") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
-def _decode(source: Source, name: str, data: bytes) -> Array:
+def _decode(source: Source, name: str, data: NDArray[np.uint8]) -> Array:
     """Return the array that the bytes of an .npy file describe."""
-    start = 10 + int.from_bytes(data[8:10], "little")
-    header = _HEADER.fullmatch(data, 10, start) if data.startswith(_MAGIC) and start <= len(data) else None
+    start = 10 + int.from_bytes(data[8:10].tobytes(), "little")
+    head = data[:start].tobytes()
+    header = _HEADER.fullmatch(head, 10) if head.startswith(_MAGIC) and len(head) == start else None
     if header is None:
-        source.fail(f"expected numbers or text as {shown(name)}, got {data[10 : min(start, 80)]!r}")
+        source.fail(f"expected numbers or text as {shown(name)}, got {head[10:80]!r}")
     described, fortran, sizes = (part.decode("ascii") for part in header.groups())
     shape = tuple(int(size) for size in sizes.split(",") if size)
     dtype = np.dtype(described)
@@ -134,7 +131,7 @@ def _decode(source: Source, name: str, data: bytes) -> Array:
     if dtype.kind == "U" and not _is_text(np.frombuffer(data, f"{described[0]}u4", offset=start)):
         source.fail(f"{shown(name)} has text that is not Unicode")
     view: Array = np.ndarray(shape, dtype, data, start, order="F" if fortran == "True" else "C")
-    return view.astype(dtype.newbyteorder("="), order="C")
+    return np.require(view, dtype.newbyteorder("="), ["C", "ALIGNED", "WRITEABLE"])  # a copy only if it must
 
 
 def _encode(where: str, name: str, value: ArrayLike) -> bytes:

@@ -15,7 +15,7 @@ from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, IntArray, Pair, Quad, Shape
 
 from . import definition, geometry
-from .session import Backend, backend, session, warmup
+from .session import Backend, backend, in_session, session, warmup
 
 __all__ = [
     "Backend", "Padding", "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "geometry", "max_pool2d",
@@ -30,6 +30,7 @@ def resolve(padding: Padding, shape: Shape, kernel: Pair, stride: Pair, dilation
     return geometry.same(shape, kernel, stride, dilation) if padding == "same" else padding
 
 
+@in_session
 def correlate2d(x: Array, weight: Array, stride: Pair, padding: Quad, dilation: Pair, groups: int) -> Array:
     """Slide the kernels over the picture.
 
@@ -52,6 +53,7 @@ def correlate2d(x: Array, weight: Array, stride: Pair, padding: Quad, dilation: 
     return y
 
 
+@in_session
 def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, padding: Quad, dilation: Pair, groups: int,
                         shape: Shape) -> Array:
     """Pay every y back to the x it looked at: <correlate2d(x), signal> = <x, correlate2d_adjoint(signal)>.
@@ -77,11 +79,21 @@ def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, padding: Qua
     return geometry.crop_to(padded, padding[0], padding[1], *shape[2:])
 
 
+@in_session
 def correlate2d_weight(signal: Array, x: Array, kernel: Pair, stride: Pair, padding: Quad, dilation: Pair,
                        groups: int) -> Array:
     """Return the adjoint with respect to the weights; only training and checks ask for it, NumPy is fast enough.
 
     dweight[o,c,u,v] = sum_{n,i,j} signal[n,o,i,j] x[n, c, s i + d u - p, s j + d v - p]
+
+    Parameters
+    ----------
+    signal : ndarray of shape (N, O, I, J)
+    x : ndarray of shape (N, C, H, W)
+
+    Returns
+    -------
+    ndarray of shape (O, C / groups, U, V)
     """
     sizes = geometry.output_sizes(x.shape, kernel, stride, padding, dilation)
     canvas = geometry.reach(sizes, kernel, stride, dilation)
@@ -89,9 +101,14 @@ def correlate2d_weight(signal: Array, x: Array, kernel: Pair, stride: Pair, padd
     return definition.correlate2d_weight(signal, _plain(padded), kernel, stride, dilation, groups)
 
 
+@in_session
 def max_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Quad, dilation: Pair,
                sizes: Pair) -> tuple[Array, IntArray]:
     """Take the largest cell of each window; padding never wins (it is minus infinity).
+
+    Parameters
+    ----------
+    x : ndarray of shape (N, C, H, W)
 
     Returns
     -------
@@ -112,6 +129,7 @@ def max_pool2d(x: Array, kernel: Pair, stride: Pair, padding: Quad, dilation: Pa
     return y, index
 
 
+@in_session
 def max_pool2d_adjoint(signal: Array, index: IntArray, kernel: Pair, stride: Pair, padding: Quad, dilation: Pair,
                        shape: Shape) -> Array:
     """Pay each window's signal to the cell that won: (R, C, I, J) -> (R, C, H, W)."""

@@ -36,6 +36,11 @@ def _compile(loops: Callable[..., None]) -> Callable[..., None]:
     return compiled
 
 
+def is_kept() -> bool:
+    """Whether machine code is kept on disk for the next process."""
+    return type(getattr(_dense, "_cache", None)).__name__ != "NullCache"
+
+
 def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: int, sizes: Pair) -> Array:
     """Compiled twin of `definition.correlate2d`."""
     y = np.empty((x.shape[0], weight.shape[0], *sizes), dtype=x.dtype)

@@ -7,13 +7,13 @@ caller's BLAS setting is restored when the last call leaves.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache
+from functools import cache, wraps
 from time import perf_counter
 from types import ModuleType
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from npgradcam.errors import MissingPackageError, NpGradcamError
 from . import definition
 
 Backend = Literal["auto", "numba", "numpy"]
+Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _in_use: ContextVar[ModuleType] = ContextVar("npgradcam_kernels")
 _lock = threading.RLock()
@@ -33,6 +34,19 @@ _saved: list[tuple[Any, int]] = []  # the caller's number of threads, for each B
 def backend() -> ModuleType:
     """Return the module whose kernels this call uses: `compiled` or `definition`."""
     return _in_use.get(None) or choose("auto")
+
+
+def in_session(kernel: Kernel) -> Kernel:
+    """Let a kernel that is called on its own open a session for itself."""
+
+    @wraps(kernel)
+    def called(*arguments: Any, **named: Any) -> Any:
+        if _in_use.get(None) is not None:
+            return kernel(*arguments, **named)
+        with session():
+            return kernel(*arguments, **named)
+
+    return cast(Kernel, called)
 
 
 @cache
@@ -121,10 +135,21 @@ def _threading_layer() -> str | None:
 
 
 class Warmup(NamedTuple):
-    """What `warmup` did: wall time in seconds, and how many kernels had to be compiled (0: all came from the cache)."""
+    """What `warmup` did.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time.
+    compiled : int
+        How many kernels had to be compiled; 0: all came from the cache.
+    kept : bool
+        Whether the next process finds them in a cache; if not, set NUMBA_CACHE_DIR to a folder that can be written.
+    """
 
     seconds: float
     compiled: int
+    kept: bool
 
 
 def warmup(dtype: str = "float32", name: Backend = "auto") -> Warmup:
@@ -132,7 +157,7 @@ def warmup(dtype: str = "float32", name: Backend = "auto") -> Warmup:
     start = perf_counter()
     kernels = choose(name)
     if kernels is definition:
-        return Warmup(perf_counter() - start, 0)
+        return Warmup(perf_counter() - start, 0, True)
     before = kernels.cache_misses()
     shapes = ((1, 2, 4, 4), (2, 2, 3, 3), (2, 1, 3, 3), (2, 2, 1, 1))
     x, wide, deep, point = (np.ones(shape, dtype) for shape in shapes)
@@ -143,4 +168,4 @@ def warmup(dtype: str = "float32", name: Backend = "auto") -> Warmup:
             kernels.correlate2d_adjoint(y, weight, pair, pair, groups, (4, 4))
         y, index = kernels.max_pool2d(x, (3, 3), pair, pair, sizes)
         kernels.max_pool2d_adjoint(y, index, (4, 4))
-    return Warmup(perf_counter() - start, kernels.cache_misses() - before)
+    return Warmup(perf_counter() - start, kernels.cache_misses() - before, kernels.is_kept())

@@ -12,7 +12,7 @@ from npgradcam.typing import Array, Shape
 from .layer import Layer, expect_axes, expect_channels
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class BatchNorm2d(Layer):
     """Normalise by the mean and variance that training remembered (Ioffe & Szegedy 2015, section 3.1, algorithm 2).
 
@@ -33,6 +33,8 @@ class BatchNorm2d(Layer):
         shapes = {name: value.shape for name, value in self.arrays.items()}
         if self.weight.ndim != 1 or len(set(shapes.values())) != 1:
             raise ShapeError(f"BatchNorm2d: expected four arrays of one shape (C,), got {shapes}")
+        if not (self.variance + self.epsilon > 0).all():
+            raise ShapeError(f"BatchNorm2d: expected variance + epsilon > 0, got {float(self.variance.min())}")
 
     @property
     def parameters(self) -> dict[str, Array]:

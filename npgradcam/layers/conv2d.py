@@ -11,7 +11,7 @@ from npgradcam.typing import Array, Pair, Quad, Shape
 from .layer import Layer, expect_axes, expect_channels, expect_whole
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Conv2d(Layer):
     """Slide O kernels of U x V cells over C channels.
 

@@ -18,7 +18,8 @@ class Layer:
     """One step of a network, with no memory of its own.
 
     `forward(*xs)` returns `(y, cache)`; `cache` holds exactly what `backward(signal, cache)` reads. A cache of batch 1
-    serves a signal of any number of rows R, so one image's forward serves many seeds.
+    serves a signal of any number of rows R, so one image's forward serves many seeds; every array in a cache has the
+    batch on its first axis, so that one image's part can be taken out of it.
     """
 
     inputs: ClassVar[int | None] = 1  # how many arrays go in; None: one or more
@@ -43,6 +44,12 @@ class Layer:
     def rectifies(self) -> bool:
         """Whether the backward rules act on this layer."""
         return False
+
+    def __repr__(self) -> str:
+        """Return the layer's kind, the shapes of its arrays and its settings; no numbers by the million."""
+        held = ((field.name, getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
+        shown = (f"{name} {v.shape}" if isinstance(v, np.ndarray) else f"{name}={v!r}" for name, v in held)
+        return f"{type(self).__name__}({', '.join(shown)})"
 
     @property
     def arrays(self) -> dict[str, Array]:
@@ -83,7 +90,7 @@ class Rectifier(Layer):
 
 def expect_whole(what: str, value: object, count: int) -> None:
     """Refuse anything but a tuple of `count` whole numbers."""
-    if not isinstance(value, tuple) or len(value) != count or not all(isinstance(v, int) for v in value):
+    if not isinstance(value, tuple) or len(value) != count or not all(isinstance(v, (int, np.integer)) for v in value):
         raise ShapeError(f"{what}: expected {count} whole numbers, got {value!r}")
 
 

@@ -10,7 +10,7 @@ from npgradcam.typing import Array, Shape
 from .layer import Layer, expect_axes, expect_channels
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Linear(Layer):
     """y = W x + b for each row of the batch.
 

@@ -41,7 +41,7 @@ class _Pool2d(Layer):
         return (*shapes[0][:2], *sizes)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class MaxPool2d(_Pool2d):
     """y = the largest cell of each window; a tie goes to the first cell in row-major order; NaN wins and stays.
 
@@ -73,7 +73,7 @@ class MaxPool2d(_Pool2d):
         return (kernels.max_pool2d_adjoint(signal, winner, *geometry),)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AvgPool2d(_Pool2d):
     """y = the mean of each window.
 
@@ -126,7 +126,7 @@ class AvgPool2d(_Pool2d):
         return np.asarray(counts[0][:, None] * counts[1], dtype=np.float64)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class GlobalAvgPool2d(Layer):
     """y = the mean of each feature map: where CAM's equation begins."""
 
@@ -145,7 +145,7 @@ class GlobalAvgPool2d(Layer):
         return (*shapes[0][:2], 1, 1)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class AdaptiveAvgPool2d(Layer):
     """y = means over I x J windows that cover the picture: window i reads the rows floor(i H/I) .. ceil((i+1) H/I) - 1.
 
@@ -176,6 +176,7 @@ class AdaptiveAvgPool2d(Layer):
 
     def output_shape(self, *shapes: Shape) -> Shape:
         expect_axes(shapes[0], "NCHW")
+        expect_whole("sizes", self.sizes, 2)
         if min(self.sizes) < 1:
             raise ShapeError(f"expected at least one window on each axis, got {self.sizes}")
         return (*shapes[0][:2], *self.sizes)

@@ -13,7 +13,7 @@ from npgradcam.typing import Array
 from .layer import Rectifier
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReLU(Rectifier):
     """y = max(x, 0); the slope is 1 where x > 0, else 0: also 0 at the kink x = 0. NaN stays NaN."""
 
@@ -25,7 +25,7 @@ class ReLU(Rectifier):
         return y > 0  # where x > 0, and nowhere else
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Clip(Rectifier):
     """y = min(max(x, low), high); the slope is 1 where low < x < high, else 0: also 0 at both kinks. NaN stays NaN.
 
@@ -37,7 +37,8 @@ class Clip(Rectifier):
     high: float
 
     def __post_init__(self) -> None:
-        if not self.low < self.high:
+        numbers = all(isinstance(bound, (int, float, np.number)) for bound in (self.low, self.high))
+        if not numbers or not self.low < self.high:
             raise ShapeError(f"Clip: expected low < high, got {self.low} and {self.high}")
 
     @property
@@ -52,7 +53,7 @@ class Clip(Rectifier):
         return (self.low < y) & (y < self.high)  # where low < x < high, and nowhere else
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class ReLU6(Clip):
     """y = min(max(x, 0), 6); the slope is 1 where 0 < x < 6, else 0: a gate that closes at both ends."""
 

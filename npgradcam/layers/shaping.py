@@ -14,7 +14,7 @@ from npgradcam.typing import Array, Quad, Shape
 from .layer import Layer, expect_axes, expect_whole
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Flatten(Layer):
     """All axes after the first become one: (N, C, H, W) -> (N, C H W), row-major."""
 
@@ -28,7 +28,7 @@ class Flatten(Layer):
         return (shapes[0][0], prod(shapes[0][1:]))
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Dropout(Layer):
     """The identity: at inference nothing is dropped (Srivastava et al. 2014, section 4, with inverted scaling)."""
 
@@ -41,7 +41,7 @@ class Dropout(Layer):
         return (signal,)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Add(Layer):
     """y = x1 + x2 + ...; each summand gets the whole signal."""
 
@@ -60,7 +60,7 @@ class Add(Layer):
         return shapes[0]
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Concat(Layer):
     """The channels of all inputs, one after the other; each input gets its own part of the signal."""
 
@@ -79,7 +79,7 @@ class Concat(Layer):
         return (shapes[0][0], sum(s[1] for s in shapes), *shapes[0][2:])
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Pad(Layer):
     """A frame of one value around every feature map.
 

@@ -12,7 +12,7 @@ from npgradcam.typing import Array, Shape
 from .layer import Layer
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Softmax(Layer):
     """y[n,c] = exp(x[n,c]) / sum_d exp(x[n,d]), over axis 1."""
 

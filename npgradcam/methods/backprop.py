@@ -14,7 +14,7 @@ from .records import InputSignal, about, check_signal_shape
 from .start import Images, Score, network_of, tape_of
 from .target import rows
 
-METHODS = {"gradient": "gradient", "deconvnet": "deconvnet", "guided": "guided-backprop"}
+NAMES = {"gradient": "gradient", "deconvnet": "deconvnet", "guided": "guided-backprop"}
 
 
 def backprop(net: Network | Model, images: Images, target: Any = None, rule: str = "gradient", *,
@@ -56,8 +56,8 @@ def backprop(net: Network | Model, images: Images, target: Any = None, rule: str
     .. [2] Zeiler, Fergus, "Visualizing and Understanding Convolutional Networks", ECCV 2014, section 2.1.
     .. [3] Springenberg et al., "Striving for Simplicity", ICLR workshop 2015, section 3.4.
     """
-    if rule not in METHODS:
-        raise NpGradcamError(f"rule: expected one of {', '.join(METHODS)}, got {rule!r}")
+    if rule not in NAMES:
+        raise NpGradcamError(f"rule: expected one of {', '.join(NAMES)}, got {rule!r}")
     network = network_of(net)
     input = input or network.inputs[0]
     tape = tape_of(net, images, (input,), output, score)
@@ -70,4 +70,4 @@ def backprop(net: Network | Model, images: Images, target: Any = None, rule: str
         )
     signal = network.backward(tape, row.seed, down_to=input, rule=rules.find(rule), image=row.image)
     check_signal_shape(signal)
-    return InputSignal(**about(net, tape, row, METHODS[rule]), rule=rule, signal=signal, gates=len(gates))
+    return InputSignal(**about(net, tape, row, NAMES[rule]), rule=rule, signal=signal, gates=len(gates))

@@ -47,8 +47,9 @@ def cam(net: Network | Model, images: Images, target: Any = None, *, output: str
     -----
     .. math:: M_c(i, j) = \sum_k w^c_k A^k_{ij}
 
-    The paper's map has no ReLU: that is `signed_cam`. The head's bias is left out, as in the paper, so the mean of
-    `signed_cam` plus the bias is the logit. On such a network CAM is Z times Grad-CAM, Z = I J.
+    The paper's map has no ReLU: that is `signed_cam`. The paper pools by summing, networks pool by the mean; either
+    way the weights are the head's own. The head's bias is left out, as in the paper, so the mean of `signed_cam` plus
+    the bias is the logit. On such a network CAM is Z times Grad-CAM, Z = I J.
 
     References
     ----------

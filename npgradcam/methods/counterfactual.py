@@ -39,7 +39,7 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
 
     References
     ----------
-    .. [1] Selvaraju et al., ICCV 2017, section 7, equation (3), "Counterfactual Explanations".
+    .. [1] Selvaraju et al., "Counterfactual Explanations": ICCV 2017, section 7; IJCV 2020, section 3.3.
     """
     layer = layer_of(net, images, layer, output, score)
     tape = tape_of(net, images, (layer,), output, score)
@@ -48,7 +48,7 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
     A = spatial(tape.activation(layer), layer)  # A^k_ij                                     (N, K, I, J)
     dA = network_of(net).backward(tape, row.seed, down_to=layer, image=row.image)  # dy^c/dA^k_ij   (R, K, I, J)
 
-    alpha = -dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij -dy^c/dA^k_ij                    eq. (3)
+    alpha = -dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij -dy^c/dA^k_ij
     signed_cam = weighted_sum(alpha, A, row.image)
     cam = np.maximum(signed_cam, 0)
     return ClassActivationMap(**about(net, tape, row, COUNTERFACTUAL), layer=layer, activations=A,

@@ -17,11 +17,12 @@ from npgradcam.errors import OutputExistsError, TargetError
 from npgradcam.images import Preprocess
 from npgradcam.models import Labels
 from npgradcam.typing import Array, IntArray
+from npgradcam.writing import whole_file
 
 Picture = NDArray[np.uint8]
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Explanation:
     """What was explained: R rows, one for each image and class.
 
@@ -62,6 +63,13 @@ class Explanation:
         """Return R, the number of rows."""
         return len(self.image)
 
+    def __repr__(self) -> str:
+        """Return one line: the method, the rows, the layer or the rule, and the shape of every array."""
+        said = [f"{len(self)} row{'s' * (len(self) != 1)}"]
+        said += [f"{name} {getattr(self, name)!r}" for name in ("layer", "rule") if hasattr(self, name)]
+        said += [f"{name} {value.shape}" for name, value in vars(self).items() if isinstance(value, np.ndarray)]
+        return f"{type(self).__name__}({self.method!r}, {', '.join(said)})"
+
     def check_row(self, row: int) -> None:
         """Refuse a row that is not there."""
         if not 0 <= row < len(self):
@@ -69,6 +77,7 @@ class Explanation:
 
     def label(self, row: int = 0) -> str:
         """Return what row `row` explains, in words."""
+        self.check_row(row)
         if self.target is None:
             return "seed"
         index = int(self.target[row])
@@ -81,13 +90,14 @@ class Explanation:
 
     def note(self, row: int = 0) -> str:
         """Return a sentence where a row is degenerate, else nothing."""
+        self.check_row(row)
         return ""
 
     def picture(self, row: int = 0) -> Picture:
         """Return row `row` alone as a picture, uint8 (H, W, 3)."""
         raise NotImplementedError
 
-    def arrays(self, row: int = 0) -> Array:
+    def array(self, row: int = 0) -> Array:
         """Return the array that `save` writes for a row."""
         raise NotImplementedError
 
@@ -95,11 +105,13 @@ class Explanation:
         """Return row `row` as one would look at it beside the photograph."""
         return self.picture(row)
 
-    def name(self, row: int = 0) -> str:
-        """Return a file name for a row, without its ending: method, class index and label; only [a-z0-9_-]."""
+    def name(self, row: int = 0, layer: str | None = None) -> str:
+        """Return a file name for a row, without its ending, of [a-z0-9_-]: method, layer if given, class and label."""
+        label = slug(self.label(row))
+        of_layer = f"{slug(layer)}_" if layer else ""
         of_image = f"image{self.image[row]}_" if len(self.logits) > 1 else ""
         target = "" if self.target is None else f"{self.target[row]}_"
-        return f"{self.method}_{of_image}{target}{slug(self.label(row))}"
+        return f"{self.method}_{of_layer}{of_image}{target}{label}"
 
     def save(self, directory: str | os.PathLike[str], image: Any = None, *, overwrite: bool = False) -> list[Path]:
         """Write a picture (.png) and an array (.npy) for every row.
@@ -132,7 +144,7 @@ class Explanation:
         for row in range(len(self)):
             shown = self.picture(row) if image is None else self.shown(image, row)
             maps.save_png(names[2 * row], shown)
-            write_npy(names[2 * row + 1], self.arrays(row))
+            write_npy(names[2 * row + 1], self.array(row))
         return names
 
     def _repr_png_(self) -> bytes:
@@ -157,10 +169,5 @@ def slug(text: str) -> str:
 
 def write_npy(path: Path, array: Array) -> None:
     """Write one array, whole or not at all."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        with open(part, "wb") as file:
-            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)

@@ -16,7 +16,7 @@ from .records import ClassActivationMap, InputSignal
 from .start import Images, Score, layer_of, network_of, tape_of
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class GuidedGradCam(InputSignal):
     """The product, with both factors inside.
 
@@ -70,6 +70,11 @@ def guided_grad_cam(net: Network | Model, images: Images, target: Any = None, la
 
     where = grad_cam(net, tape, layer=layer, **which)  #                             L^c              (R, I, J)
     what = backprop(net, tape, rule="guided", input=input, **which)  #               guided signal    (R, C, H, W)
+    return product(where, what)
+
+
+def product(where: ClassActivationMap, what: InputSignal) -> GuidedGradCam:
+    """Multiply Grad-CAM (R, I, J) and guided backpropagation (R, C, H, W) of the same rows."""
     upsampled = maps.upsample(where.cam, (what.signal.shape[2], what.signal.shape[3]))  #             (R, H, W)
     signal = what.signal * upsampled[:, None]  # the element-wise product            section 3.2
     shared = {name: getattr(what, name) for name in ("output", "logits", "target", "image", "preprocessing", "labels")}

@@ -21,7 +21,7 @@ from .target import Rows
 COUNTERFACTUAL = "counterfactual-grad-cam"
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class ClassActivationMap(Explanation):
     """CAM and Grad-CAM: maps that are weighted by how much a class likes them, and summed.
 
@@ -55,7 +55,8 @@ class ClassActivationMap(Explanation):
 
     def note(self, row: int = 0) -> str:
         """Say so where no cell has positive evidence."""
-        if not maps.is_zero(self.cam[row : row + 1])[0]:
+        self.check_row(row)
+        if not maps.is_zero(self.cam[row]):
             return ""
         which = "evidence against" if self.method == COUNTERFACTUAL else "positive evidence for"
         return (
@@ -63,15 +64,16 @@ class ClassActivationMap(Explanation):
             "signed map is in signed_cam"
         )
 
-    def arrays(self, row: int = 0) -> Array:
+    def array(self, row: int = 0) -> Array:
         """Return the signed map of a row, (I, J)."""
+        self.check_row(row)
         return np.asarray(self.signed_cam[row])
 
     def picture(self, row: int = 0) -> Picture:
         """Return the map of a row at 16 pixels a cell, turbo over its own maximum."""
         self.check_row(row)
-        large = maps.upsample(self.cam[row : row + 1], (16 * self.cam.shape[1], 16 * self.cam.shape[2]))
-        return colourise(maps.normalise(large)[0], TURBO)
+        large = maps.upsample(self.cam[row], (16 * self.cam.shape[1], 16 * self.cam.shape[2]))
+        return colourise(maps.normalise(large), TURBO)
 
     def overlay(self, image: Any, row: int = 0, opacity: float = 0.5, signed: bool = False) -> Picture:
         """Draw the map of a row over its photograph.
@@ -91,14 +93,13 @@ class ClassActivationMap(Explanation):
         """
         self.check_row(row)
         values, table = (self.signed_cam, BLUE_WHITE_RED) if signed else (self.cam, TURBO)
-        one = maps.normalise(values[row : row + 1])[0]
         if not isinstance(image, Prepared) and self.preprocessing is not None:
             image = self.preprocessing.prepare(image)
         if isinstance(image, Prepared):
-            seen = maps.normalise(maps.place(one, image)[None])[0]
-            return maps.overlay(image.photograph, seen, opacity, table, maps.inside(image))
+            large = maps.normalise(maps.place(values[row], image))
+            return maps.overlay(image.photograph, large, opacity, table, maps.inside(image))
         photograph = np.asarray(read_image(image))
-        large = maps.normalise(maps.upsample(one[None], (photograph.shape[0], photograph.shape[1])))[0]
+        large = maps.normalise(maps.upsample(values[row], (photograph.shape[0], photograph.shape[1])))
         return maps.overlay(photograph, large, opacity, table)
 
     def shown(self, image: Any, row: int = 0) -> Picture:
@@ -106,7 +107,7 @@ class ClassActivationMap(Explanation):
         return self.overlay(image, row)
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class InputSignal(Explanation):
     """What arrives at the input: the gradient, or the signal that another rule lets through.
 
@@ -126,19 +127,28 @@ class InputSignal(Explanation):
 
     def note(self, row: int = 0) -> str:
         """Say so where nothing arrived."""
+        self.check_row(row)
         if self.signal[row].any():
             return ""
         return f"{self.method}: nothing arrives at the input for {self.label(row)}; the signal is zero"
 
-    def arrays(self, row: int = 0) -> Array:
+    def array(self, row: int = 0) -> Array:
         """Return the signal of a row, (C, H, W)."""
+        self.check_row(row)
         return np.asarray(self.signal[row])
 
     def picture(self, row: int = 0) -> Picture:
-        """Return the signal of a row as a picture around mid grey, scaled by its largest magnitude."""
-        self.check_row(row)
+        """Return the signal of a row as a picture around mid grey, black or white from `limit` on.
+
+        The limit is the 99.5th percentile of |signal|, so that a few large numbers do not hide the others; `signal`
+        itself is raw.
+        """
         channels = self.preprocessing.channels if self.preprocessing else "RGB"
-        return maps.gradient_image(self.signal[row], channels="BGR" if channels == "BGR" else "RGB")
+        return maps.signal_image(self.array(row), self.limit(row) or None, "BGR" if channels == "BGR" else "RGB")
+
+    def limit(self, row: int = 0) -> float:
+        """Return the magnitude from which on `picture` draws black or white; see `maps.signal_limit`."""
+        return maps.signal_limit(self.array(row))
 
 
 def about(net: Network | Model, tape: Tape, row: Rows, method: str) -> dict[str, Any]:

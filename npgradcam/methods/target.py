@@ -80,7 +80,7 @@ def one_hot(target: IntArray, like: Array) -> Array:
 
 
 def _spatial_seed(target: IntArray, image: IntArray, logits: Array, region: Array | None) -> Array:
-    """y^c = the class's logit summed over its pixels (Vinogradova et al. 2020, section 2)."""
+    """y^c = the class's logit summed over its pixels (Seg-Grad-CAM, Vinogradova et al. 2020)."""
     region = region if region is None else np.asarray(region)
     if region is not None and (region.dtype != bool or region.shape != logits.shape[2:]):
         raise TargetError(f"region: expected booleans of shape {logits.shape[2:]}, got {region.dtype} {region.shape}")

@@ -1,11 +1,12 @@
-"""EfficientNet-Lite: inverted residual blocks without squeeze-and-excitation, with ReLU6 (Tan & Le 2019, section 4).
+"""EfficientNet-Lite: the inverted residual blocks of EfficientNet (Tan & Le 2019, table 1), simplified for phones.
 
     3 x H x W -> stem 3x3 /2 -> 7 stages of blocks -> head 1x1 -> global average pooling -> linear
 
 A block: 1x1 expands the channels, a depthwise 3x3 or 5x5 looks around, a linear 1x1 projects; where neither size nor
 channels change, the block's input is added. TensorFlow trained it, so convolutions are padded "same" and batch
 normalisation has epsilon 1e-3. Width and depth scale the stages; stem and head keep their size, and the first and the
-last stage keep their depth: that is the Lite variant.
+last stage keep their depth. That, ReLU6 instead of swish, and no squeeze-and-excitation make the Lite variant, which
+its authors published as code (TensorFlow's TPU models, 2020) and not as a paper.
 """
 
 from __future__ import annotations

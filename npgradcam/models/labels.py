@@ -59,8 +59,10 @@ class Labels:
             raise TargetError(f"class {label!r} is ambiguous: {full}; take the index")
         if not named:
             every = {name.casefold(): f"{name} ({i})" for i, names in enumerate(self.names) for name in names}
-            near = ", ".join(every[name] for name in get_close_matches(wanted, every)) or "nothing"
-            raise TargetError(f"no class {label!r}; near it: {near}; or take the index")
+            holding = [name for name in every if wanted in name.split()]
+            near = [every[name] for name in dict.fromkeys([*holding, *get_close_matches(wanted, every)])]
+            shown = f"near it: {', '.join(near[:8])}; or take the index" if near else "take the index"
+            raise TargetError(f"no class {label!r}; {shown}")
         return named[0]
 
 

@@ -118,12 +118,16 @@ def load(name: str, weights: str | os.PathLike[str] | Mapping[str, Array] | Weig
     network = build(name, arrays, dtype, backend)
     size = entry.preprocessing.size
     preprocessing = preset(preprocess, size) if isinstance(preprocess, str) else preprocess or entry.preprocessing
-    return Model(name, network, preprocessing, _labels(entry, labels), source)
+    named = _labels(entry, labels)
+    classes = network.shapes((1, 1 if preprocessing.channels == "grey" else 3, *size))[network.outputs[0]][1]
+    if named is not None and len(named) != classes:
+        raise ModelFormatError(f"labels of {name}: expected {classes}, one for each class, got {len(named)}")
+    return Model(name, network, preprocessing, named, source)
 
 
 def _entry(name: str) -> Entry:
-    if name not in MODELS:
-        raise ModelFormatError(f"no model {name!r}; near it: {close_matches(name, MODELS, limit=8)}")
+    if not isinstance(name, str) or name not in MODELS:
+        raise ModelFormatError(f"no model {name!r}; near it: {close_matches(str(name), MODELS, limit=8)}")
     return MODELS[name]
 
 

@@ -29,7 +29,7 @@ class Prediction:
     probability: float
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Model:
     """A network, how a photograph becomes its input, and what its outputs are called.
 
@@ -50,6 +50,11 @@ class Model:
     preprocessing: Preprocess | None = None
     labels: Labels | None = None
     source: str = ""
+
+    def __repr__(self) -> str:
+        """Return what the model is in one line."""
+        made = self.preprocessing.name if self.preprocessing else "unknown"
+        return f"Model({self.name!r}, {self.network}, preprocessing {made}, {len(self.labels or ())} labels)"
 
     def __call__(self, images: Array | Mapping[str, Array]) -> Array:
         """Return the network's output for images (N, C, H, W): logits (N, classes)."""

@@ -1,4 +1,7 @@
-"""ResNet-50: bottleneck blocks around identities (He et al. 2016, table 1; the stride sits in the 3x3 convolution)."""
+"""ResNet-50: bottleneck blocks around identities (He et al. 2016, table 1).
+
+The paper puts a stage's stride into the first 1x1 convolution; torchvision, whose weights fit here, into the 3x3.
+"""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def check_completeness(network: Network, images: Array, seed: Array | None = Non
 
     References
     ----------
-    Srinivas and Fleuret 2019, "Full-Gradient Representation for Neural Network Visualization", section 3.
+    Srinivas and Fleuret 2019, "Full-Gradient Representation for Neural Network Visualization".
     """
     output = network.outputs[0]
     nodes = _nodes(network, output)
