@@ -150,6 +150,8 @@ def _read_file(source: str | os.PathLike[str]) -> bytes:
             raise ImageError(f"{name}: {_EXPECTED}, got a device or a pipe; pass an open file or its bytes")
         with Path(source).open("rb") as file:
             return file.read(MAX_BYTES + 1)
+    except ImageError:
+        raise
     except FileNotFoundError:
         way_out = "download it first" if "://" in name else "check the path"
         raise ImageError(f"{name}: {_EXPECTED}, but there is no such file; {way_out}") from None
@@ -191,7 +193,7 @@ def _check_size(name: str, size: tuple[int, int], max_pixels: int) -> None:
     if width < 1 or height < 1:
         raise ImageError(f"{name}: expected at least one pixel, got {width} x {height}; check how it was made")
     if width * height > max_pixels:
-        way_out = "shrink it first, or raise max_pixels"
+        way_out = "shrink it first (in Python, max_pixels= sets the limit)"
         raise ImageError(f"{name}: expected at most {max_pixels} pixels, got {width} x {height}; {way_out}")
 
 

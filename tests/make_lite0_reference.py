@@ -51,7 +51,8 @@ def network():
 
 
 def main():
-    pixels = np.stack([ng.images.lite(224).pixels(ng.images.lite(224).prepare(ng.images.sample(p)).x) for p in PHOTOGRAPHS])
+    lite = ng.images.lite(224)
+    pixels = np.stack([lite.pixels(lite.prepare(ng.images.sample(name)).x) for name in PHOTOGRAPHS])
     x = torch.from_numpy((pixels.transpose(0, 3, 1, 2).astype(np.float64) - 127) / 128).requires_grad_()
     net = network()
     A = net.extract_features(x)

@@ -311,7 +311,7 @@ def test_compiling_is_said_and_loading_is_not(capsys, monkeypatch):
     monkeypatch.setattr(kernels, "warmup", lambda *a: time.sleep(0.4) or Warmup(0.4, Kernels.misses, True))
     console.warm_up(console.Console(), "float32", "auto")
     err = capsys.readouterr().err
-    assert err.count("compiling kernels for this machine (first run only) ...") == 1
+    assert err.count("compiling float32 kernels for this machine (first run only) ...") == 1
     assert "compiled 2 kernels in 0.4 s; the next run takes them from the cache" in err
     console.warm_up(console.Console(quiet=True), "float32", "auto")
     assert capsys.readouterr().err == ""
@@ -538,3 +538,46 @@ def test_explain_needs_nothing_but_a_sample(run, tmp_path, monkeypatch):
     assert code == 0
     assert "espresso (967)" in out
     assert (tmp_path / "explained" / "coffee" / "grid.png").exists()
+
+
+def test_a_layer_that_no_method_reads_is_refused(run, picture, tmp_path):
+    code, _, err = run("explain", picture, *SMALL, "--method", "cam", "--layer", "relu1", "--out", tmp_path)
+    assert code == 2
+    assert one_sentence(err)
+    assert "leave --layer out" in err
+
+
+def test_the_manifest_names_the_layers_that_were_explained(run, picture, tmp_path):
+    assert run("explain", picture, *SMALL, "--method", "gradient", "--out", tmp_path / "a")[0] == 0
+    assert read(next((tmp_path / "a").iterdir()))["layers"] == []
+    assert run("explain", picture, *SMALL, "--method", "cam", "--out", tmp_path / "b")[0] == 0
+    assert read(next((tmp_path / "b").iterdir()))["layer"] == "relu3"
+
+
+def test_a_whole_manifest_says_how_to_preprocess(run, picture, tmp_path):
+    assert run("explain", picture, *SMALL, "--method", "cam", "--out", tmp_path / "a")[0] == 0
+    manifest = next((tmp_path / "a").iterdir()) / "manifest.json"
+    code = run("explain", picture, *SMALL, "--method", "cam", "--preprocess", manifest, "--out", tmp_path / "b")[0]
+    assert code == 0
+    assert read(next((tmp_path / "b").iterdir()))["preprocess"] == read(manifest.parent)["preprocess"]
+
+
+def test_a_model_without_weights_says_which_option_brings_them(run, picture, tmp_path):
+    code, _, err = run("explain", picture, "--model", "vgg16", "--out", tmp_path)
+    assert code == 3
+    assert "--weights FILE" in err
+
+
+def test_where_no_cache_can_be_kept_the_way_out_is_said(run, picture, tmp_path, monkeypatch):
+    from npgradcam.kernels.session import Warmup
+
+    done = Warmup(3.0, 2, kept=False)
+    monkeypatch.setattr("npgradcam.kernels.warmup", lambda *a: done)
+    _, _, err = run("explain", picture, *SMALL, "--method", "cam", "--out", tmp_path)
+    assert "NUMBA_CACHE_DIR" in err
+
+
+def test_a_closed_stdout_is_no_fault():
+    closed = "import sys; sys.stdout = None; from npgradcam.cli import main; sys.exit(main(sys.argv[1:]))"
+    call = [sys.executable, "-c", closed, "predict", "--sample", "two_shapes", *SMALL]
+    assert subprocess.run(call, capture_output=True, check=False).returncode == 0

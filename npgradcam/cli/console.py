@@ -46,6 +46,8 @@ class Console:
     def _write(self, stream: TextIO, text: str) -> None:
         if self.bar is not None:
             self.bar.clear()
+        if stream is None:  # closed by whoever started us
+            return
         encoding = stream.encoding or "utf-8"  # a letter that the terminal cannot show is no reason to stop
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
         if self.bar is not None:
@@ -63,10 +65,10 @@ class Console:
         self.bar = None
 
     @contextmanager
-    def compiling(self, backend: Backend) -> Iterator[None]:
+    def compiling(self, dtype: str, backend: Backend) -> Iterator[None]:
         """Say so where kernels are being compiled and a person has begun to wonder."""
         done = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(done, backend), daemon=True)
+        watch = threading.Thread(target=self._watch, args=(done, dtype, backend), daemon=True)
         watch.start()
         try:
             yield
@@ -74,14 +76,14 @@ class Console:
             done.set()
             watch.join()
 
-    def _watch(self, done: threading.Event, backend: Backend) -> None:
+    def _watch(self, done: threading.Event, dtype: str, backend: Backend) -> None:
         if done.wait(PATIENCE):
             return
         from npgradcam.kernels.session import choose
 
         while not done.wait(0.1):
             if getattr(choose(backend), "cache_misses", int)():  # loading them from the cache is not compiling
-                return self.remark("compiling kernels for this machine (first run only) ...")
+                return self.remark(f"compiling {dtype} kernels for this machine (first run only) ...")
 
 
 def warm_up(console: Console, dtype: str, backend: Backend) -> None:
@@ -89,13 +91,16 @@ def warm_up(console: Console, dtype: str, backend: Backend) -> None:
     from npgradcam import kernels
     from npgradcam.kernels.session import choose
 
-    with console.compiling(backend):
+    with console.compiling(dtype, backend):
         done = kernels.warmup(dtype, backend)
     gc.freeze()  # what was imported is not looked through again; see `npgradcam.cli._no_collector`
     gc.enable()
     if done.compiled:
         compiled = f"compiled {done.compiled} kernels in {done.seconds:.1f} s"
-        console.remark(f"{compiled}; the next run takes them from the cache")
+        next_run = "the next run takes them from the cache"
+        if not done.kept:
+            next_run = "no folder for a cache can be written, so every run compiles; set NUMBA_CACHE_DIR"
+        console.remark(f"{compiled}; {next_run}")
     if backend == "auto" and resolved(choose(backend)) == "numpy":
         console.remark("Numba is missing or switched off; NumPy alone is slow on a large network")
 

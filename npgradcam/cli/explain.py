@@ -19,7 +19,7 @@ from npgradcam.cli.network import classes_of, layers_of, observed, open_model
 from npgradcam.cli.parser import METHODS
 from npgradcam.cli.photographs import Photograph, photographs, sha256_of
 from npgradcam.cli.predict import predictions_table, ranked
-from npgradcam.errors import ImageError
+from npgradcam.errors import ImageError, NpGradcamError
 from npgradcam.figure import Cell
 from npgradcam.images import Prepared
 from npgradcam.methods import Explanation
@@ -76,6 +76,11 @@ def _plan(options: argparse.Namespace) -> Plan:
     asked = options.method or ["all"]
     strict = tuple(method for method in METHODS if method in asked)
     methods = tuple(METHODS) if "all" in asked else strict
+    if options.layer and not any("layer" in METHODS[method].reads for method in methods):
+        raise NpGradcamError(
+            f"--layer: expected a method that weighs a layer of your choice, got {', '.join(methods)}; "
+            "leave --layer out"
+        )
     model = open_model(options)
     layers = layers_of(model, options.layer)
     return Plan(model, methods, strict, layers, tuple(classes_of(model, options.classes)), options.top_k)
@@ -101,12 +106,14 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
         title = f"{model.name}: why {' / '.join(by_index[c].label for c in classes)}?"
         columns = [f"{by_index[c].label} ({c}), p = {by_index[c].probability:.3f}" for c in classes]
         caption = f"{photograph.name}, {prepared.x.shape[3]} x {prepared.x.shape[2]} pixels as the network saw it"
-        caption += f"; maps of layer {', '.join(plan.layers)}" if plan.layers else ""
+        used = [o.layer for o in rows.values() if o.layer and o.explanation]
+        layers = tuple(dict.fromkeys([*(name for name in plan.layers if name in used), *used]))
+        caption += f"; maps of layer {', '.join(layers)}" if layers else ""
         maps.save_png(folder / "input.png", seen.photograph)
         grid = pictures.draw_grid(seen, title, caption, columns, list(rows.values()), cells)
         maps.save_png(folder / "grid.png", grid)
         best = predictions[: max(SHOWN, plan.top)]
-        manifest = manifest_of(model, photograph, sha256.result(), prepared, drawn_on, plan.layers, best, entries)
+        manifest = manifest_of(model, photograph, sha256.result(), prepared, drawn_on, layers, best, entries)
         (folder / MANIFEST).write_text(as_json(manifest) + "\n", encoding="utf-8")
     return manifest
 

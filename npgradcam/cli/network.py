@@ -15,7 +15,7 @@ from npgradcam.images import PRESETS, Preprocess
 from npgradcam.methods import NoCamHeadError, default_layer
 from npgradcam.methods.cam import cam_head
 from npgradcam.methods.start import explained_output
-from npgradcam.models import Model
+from npgradcam.models import MODELS, Model
 from npgradcam.typing import Shape
 
 SMALL = "shapes"
@@ -33,6 +33,8 @@ def open_model(options: argparse.Namespace) -> Model:
     NpGradcamError
         If no preprocessing has that name.
     """
+    if options.weights is None and options.model in MODELS and MODELS[options.model].weights is None:
+        raise ModelFormatError(f"--model {options.model}: no weights come along; bring them with --weights FILE")
     try:
         return load(options.model, options.weights, preprocess=_preprocess(options.preprocess), labels=options.labels,
                     dtype=options.dtype, backend=options.backend)
@@ -46,9 +48,12 @@ def _preprocess(asked: str | None) -> str | Preprocess | None:
     if not asked.lower().endswith(".json"):
         raise NpGradcamError(f"--preprocess {asked}: expected one of {', '.join(PRESETS)}, or a .json file")
     try:
-        return Preprocess.from_dict(json.loads(Path(asked).read_text(encoding="utf-8")))
-    except ModelFormatError:
-        raise
+        record = json.loads(Path(asked).read_text(encoding="utf-8"))
+        if isinstance(record, dict) and "conventions" in record:  # a whole manifest: take its part
+            record = record["preprocess"]
+        return Preprocess.from_dict(record)
+    except ModelFormatError as error:
+        raise ModelFormatError(f"--preprocess {asked}: {error}") from None
     except (OSError, ValueError, TypeError) as error:
         raise ModelFormatError(
             f"--preprocess {asked}: expected a JSON record like that in manifest.json, got {error}"

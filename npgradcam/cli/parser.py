@@ -47,7 +47,8 @@ examples:
   npgradcam explain cat.jpg --method grad-cam --layer blocks.10.add --layer head.relu
   npgradcam explain cat.jpg --model vgg16 --weights vgg16.pth --json --quiet
 
-exit codes: 0 done; 2 usage, unknown class or layer, folder exists; 3 the model; 4 a photograph (the others are done)
+exit codes: 0 done; 2 usage, unknown class or layer, a folder that exists or cannot be written; 3 the model, its weights
+or labels; 4 a photograph (the others are done); 130 Ctrl-C (nothing is left half done); 1 a fault of npgradcam
 """
 _PREDICT = """\
 examples:
@@ -140,7 +141,7 @@ def _model(p: Parser) -> None:
                        help="a PyTorch checkpoint (.pth, .pt; read without PyTorch) or .npz for the named network")
     group.add_argument("--preprocess", metavar="P",
                        help="instead of the model's own way from a photograph to its input: imagenet, tf, caffe, lite, "
-                            "none, or a .json file with what manifest.json has under preprocess")
+                            "none, or a .json file: a manifest.json, or what it has under preprocess")
     group.add_argument("--labels", type=Path, metavar="FILE",
                        help="names of its classes: one class a line, synonyms separated by commas")
     group.add_argument("--dtype", choices=("float32", "float64"), default="float32",
@@ -152,7 +153,7 @@ def _model(p: Parser) -> None:
 def _printing(p: Parser, json_help: str) -> None:
     group = p.add_argument_group("what is printed")
     group.add_argument("--json", action="store_true", help=json_help)
-    group.add_argument("--quiet", action="store_true", help="no progress, no summary and no notes, only errors")
+    group.add_argument("--quiet", action="store_true", help="no progress, no summary, no notes: only errors, and the table or JSON asked for")
 
 
 def _positive(text: str) -> int:

@@ -1,4 +1,4 @@
-"""Guided Grad-CAM: where (Grad-CAM) times what (guided backpropagation); Selvaraju et al. 2017, section 3.2."""
+"""Guided Grad-CAM: where (Grad-CAM) times what (guided backpropagation); Selvaraju et al. 2017, section 3."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def guided_grad_cam(net: Network | Model, images: Images, target: Any = None, la
 
     References
     ----------
-    .. [1] Selvaraju et al., ICCV 2017, section 3.2, "Guided Grad-CAM".
+    .. [1] Selvaraju et al., "Guided Grad-CAM": ICCV 2017, section 3; IJCV 2020, section 3.2.
     """
     input = input or network_of(net).inputs[0]
     layer = layer_of(net, images, layer, output, score)
@@ -76,7 +76,7 @@ def guided_grad_cam(net: Network | Model, images: Images, target: Any = None, la
 def product(where: ClassActivationMap, what: InputSignal) -> GuidedGradCam:
     """Multiply Grad-CAM (R, I, J) and guided backpropagation (R, C, H, W) of the same rows."""
     upsampled = maps.upsample(where.cam, (what.signal.shape[2], what.signal.shape[3]))  #             (R, H, W)
-    signal = what.signal * upsampled[:, None]  # the element-wise product            section 3.2
+    signal = what.signal * upsampled[:, None]  # the element-wise product
     shared = {name: getattr(what, name) for name in ("output", "logits", "target", "image", "preprocessing", "labels")}
     return GuidedGradCam(**shared, method="guided-grad-cam", rule="guided", gates=what.gates, signal=signal,
                          grad_cam=where, backprop=what, upsampled=upsampled)

@@ -165,7 +165,8 @@ def _labels(entry: Entry, given: object) -> Labels | None:
         try:
             return Labels.parse(Path(str(given)).read_text(encoding="utf-8").splitlines())
         except (OSError, UnicodeDecodeError) as error:
-            raise ModelFormatError(f"labels {given}: expected a text file with one class a line, got {error}") from None
+            got = getattr(error, "strerror", None) or "something that is not text"
+            raise ModelFormatError(f"labels {given}: expected a text file with one class a line, got: {got}") from None
     try:
         return entry.labels()
     except MissingPackageError:
