@@ -153,7 +153,8 @@ def _model(p: Parser) -> None:
 def _printing(p: Parser, json_help: str) -> None:
     group = p.add_argument_group("what is printed")
     group.add_argument("--json", action="store_true", help=json_help)
-    group.add_argument("--quiet", action="store_true", help="no progress, no summary, no notes: only errors, and the table or JSON asked for")
+    quiet = "no progress, no summary, no notes: only errors, and what --json or predict prints"
+    group.add_argument("--quiet", action="store_true", help=quiet)
 
 
 def _positive(text: str) -> int:
