@@ -18,7 +18,7 @@ from npgradcam import kernels
 SUPPRESSED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("ci", max_examples=40, deadline=None, derandomize=True, database=None,
                           suppress_health_check=SUPPRESSED)
-settings.register_profile("thorough", max_examples=1000, deadline=None, database=None, print_blob=True,
+settings.register_profile("thorough", max_examples=300, deadline=None, database=None, print_blob=True,
                           suppress_health_check=SUPPRESSED)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
