@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_nets import lite0, needs_imagenet
 
 import npgradcam
 from npgradcam import kernels
@@ -337,3 +338,21 @@ def test_winners_of_another_batch_or_layer_are_refused() -> None:
 def test_a_second_warmup_compiles_nothing() -> None:
     kernels.warmup("float64")
     assert kernels.warmup("float64").compiled == 0
+
+
+@needs_imagenet
+def test_an_explanation_of_a_photograph_is_bitwise_the_same_for_one_and_two_threads() -> None:
+    net, most = lite0("float32"), numba.get_num_threads()
+    if most < 2:
+        pytest.skip("one core: there is nothing to compare")
+    x = net.preprocess(npgradcam.images.sample("chelsea"))
+    found = []
+    try:
+        for threads in (1, 2):
+            numba.set_num_threads(threads)
+            g = npgradcam.guided_grad_cam(net, x)
+            found.append((g.logits, g.grad_cam.alpha, g.grad_cam.cam, g.backprop.signal, g.signal))
+    finally:
+        numba.set_num_threads(most)
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, two)

@@ -24,7 +24,7 @@ from numba import njit, prange
 from npgradcam.typing import Array, IntArray, Pair
 
 PIXELS = 512  # cells of y that one block computes: a block of patches stays in the cache
-COLUMNS = 64  # rows of the transposed product that one block of the adjoint computes
+TAPS = 64  # taps (c, u, v) that one task of the adjoint pays back
 
 
 def _compile(loops: Callable[..., None]) -> Callable[..., None]:
@@ -133,7 +133,10 @@ def _every(x: Array, stride: Pair, sizes: Pair) -> Array:
 
 @_compile
 def _pointwise(weight, x, y):  # type: ignore[no-untyped-def]
-    """y[n] = weight x[n], a matrix product; each task makes some rows of y."""
+    """y[n] = weight x[n], a matrix product; each task makes some rows of y.
+
+    weight (O, C), x (N, C, cells), y (N, O, cells)
+    """
     N, O = y.shape[0], y.shape[1]
     step = min(64, 8 * ((O + 31) // 32))
     parts = (O + step - 1) // step
@@ -147,6 +150,7 @@ def _dense(lines, weight, phase, shift, pitch, y):  # type: ignore[no-untyped-de
     """Gather the cells that a block of windows looks at as lines, then one matrix product for the block.
 
     patch[(c,t), i pitch + j] = lines[n, c, phase[t], i pitch + j + shift[t]];  y[n, o] = weight[o] patch
+    lines (N, C, phases, cells), weight (O, C T), phase and shift (T,), y (N, O, I, J)
     """
     T, (O, K) = len(phase), weight.shape
     N, C, I, J = lines.shape[0], lines.shape[1], y.shape[2], y.shape[3]
@@ -176,10 +180,11 @@ def _dense_adjoint(signal, transposed, phase, shift, pitch, lines):  # type: ign
     """One matrix product gives what a block of windows pays back; each block of channels of x has one writer.
 
     patch[(c,t), k] = sum_o weight[o, (c,t)] signal[n, o, k];  lines[n, c, phase[t], k + shift[t]] += patch[(c,t), k]
+    signal (R, O, cells) with the lines' pitch, transposed (C T, O), lines (R, C, phases, cells)
     """
     T = len(phase)
     N, C, O, cells = lines.shape[0], lines.shape[1], signal.shape[1], signal.shape[2]
-    step = max(1, COLUMNS // T)
+    step = max(1, TAPS // T)
     parts = (C + step - 1) // step
     size = max(PIXELS, pitch)
     for task in prange(N * parts):
@@ -201,7 +206,10 @@ def _dense_adjoint(signal, transposed, phase, shift, pitch, lines):  # type: ign
 
 @_compile
 def _grouped(lines, weight, phase, shift, pitch, y):  # type: ignore[no-untyped-def]
-    """Few channels look at each other (depthwise: one), so every tap adds one whole line to the sum."""
+    """Few channels look at each other (depthwise: one), so every tap adds one whole line to the sum.
+
+    lines (N, channels, phases, cells), weight (O, C, T) with C channels in a group, y (N, O, I, J)
+    """
     N, O, I, J = y.shape
     C, T = weight.shape[1], weight.shape[2]
     outs, cells = O * C // lines.shape[1], (I - 1) * pitch + J
@@ -220,7 +228,10 @@ def _grouped(lines, weight, phase, shift, pitch, y):  # type: ignore[no-untyped-
 
 @_compile
 def _grouped_adjoint(signal, weight, phase, shift, pitch, lines):  # type: ignore[no-untyped-def]
-    """The lines that a tap read are paid back; one thread writes all the phases of a channel of x."""
+    """The lines that a tap read are paid back; one thread writes all the phases of a channel of x.
+
+    signal (R, O, cells) with the lines' pitch, weight (O, C, T), lines (R, channels, phases, cells)
+    """
     N, channels, O, cells = lines.shape[0], lines.shape[1], signal.shape[1], signal.shape[2]
     C, T = weight.shape[1], weight.shape[2]
     outs = O * C // channels
@@ -238,7 +249,10 @@ def _grouped_adjoint(signal, weight, phase, shift, pitch, lines):  # type: ignor
 
 @_compile
 def _max_pool(x, kernel, stride, dilation, y, index):  # type: ignore[no-untyped-def]
-    """The first largest cell of each window in row-major order; `not (best >= value)` lets a NaN win, and stay."""
+    """The first largest cell of each window in row-major order; `not (best >= value)` lets a NaN win, and stay.
+
+    x (N, C, H, W), padded; y and index (N, C, I, J)
+    """
     N, C, I, J = y.shape
     W = x.shape[3]
     for task in prange(N * C):
@@ -258,7 +272,10 @@ def _max_pool(x, kernel, stride, dilation, y, index):  # type: ignore[no-untyped
 
 @_compile
 def _max_pool_adjoint(signal, index, x):  # type: ignore[no-untyped-def]
-    """Pay each winner; an index of batch 1 serves every row of the signal."""
+    """Pay each winner; an index of batch 1 serves every row of the signal.
+
+    signal (R, C, I, J), index (R or 1, C, I, J), x (R, C, H, W), padded
+    """
     N, C, I, J = signal.shape
     W = x.shape[3]
     for task in prange(N * C):

@@ -55,7 +55,7 @@ class BatchNorm2d(Layer):
         y += (self.bias - scale * self.mean)[:, None, None]
         return y, None
 
-    def backward(self, signal: Array, _: None) -> tuple[Array]:
+    def backward(self, signal: Array, _: None) -> tuple[Array]:  # (R, C, H, W) -> the same
         # dx[n,c,h,w] = gamma[c] / sqrt(variance[c] + epsilon) signal[n,c,h,w]
         return (signal * self.scale[:, None, None],)
 

@@ -66,7 +66,7 @@ class MaxPool2d(_Pool2d):
         y, winner = kernels.max_pool2d(x, self.kernel, self.stride, self.padding, self.dilation, (I, J))
         return y, (winner, x.shape)
 
-    def backward(self, signal: Array, cache: Any) -> tuple[Array]:
+    def backward(self, signal: Array, cache: Any) -> tuple[Array]:  # (R, C, I, J) -> (R, C, H, W)
         # dx[n, c, winner of (i,j)] += signal[n,c,i,j]
         winner, shape = cache
         geometry = (self.kernel, self.stride, self.padding, self.dilation, shape)
@@ -101,7 +101,7 @@ class AvgPool2d(_Pool2d):
         y = kernels.correlate2d(x, ones, self.stride, pad, (1, 1), groups=C)
         return y / self._count(x.shape, (I, J)).astype(x.dtype), x.shape
 
-    def backward(self, signal: Array, shape: Shape) -> tuple[Array]:
+    def backward(self, signal: Array, shape: Shape) -> tuple[Array]:  # (R, C, I, J) -> (R, C, H, W)
         # dx[n, c, s i + u - p, s j + v - p] += signal[n,c,i,j] / count[i,j]
         _, C, I, J = self.output_shape(shape)
         ones, pad = np.ones((C, 1, *self.kernel), signal.dtype), self._overhang(shape, (I, J))
@@ -135,7 +135,7 @@ class GlobalAvgPool2d(Layer):
         self.output_shape(x.shape)
         return x.mean(axis=(2, 3), keepdims=True), x.shape
 
-    def backward(self, signal: Array, shape: Shape) -> tuple[Array]:
+    def backward(self, signal: Array, shape: Shape) -> tuple[Array]:  # (R, C, 1, 1) -> (R, C, H, W)
         # dx[n,c,h,w] = 1/Z signal[n,c]: every cell gets the same share
         share = signal / (shape[2] * shape[3])
         return (np.broadcast_to(share, (*signal.shape[:2], *shape[2:])).copy(),)
@@ -165,7 +165,7 @@ class AdaptiveAvgPool2d(Layer):
                 y[:, :, i, j] = x[:, :, rows, columns].mean(axis=(2, 3))
         return y, x.shape
 
-    def backward(self, signal: Array, shape: Shape) -> tuple[Array]:
+    def backward(self, signal: Array, shape: Shape) -> tuple[Array]:  # (R, C, I, J) -> (R, C, H, W)
         # every cell of window (i, j) gets signal[n,c,i,j] / count; where windows overlap, shares add
         dx = np.zeros((*signal.shape[:2], *shape[2:]), signal.dtype)
         for i, rows in enumerate(self._windows(shape[2], self.sizes[0])):

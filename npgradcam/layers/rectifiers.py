@@ -17,7 +17,7 @@ from .layer import Rectifier
 class ReLU(Rectifier):
     """y = max(x, 0); the slope is 1 where x > 0, else 0: also 0 at the kink x = 0. NaN stays NaN."""
 
-    def forward(self, x: Array) -> tuple[Array, Array]:
+    def forward(self, x: Array) -> tuple[Array, Array]:  # any shape -> the same
         y = np.maximum(x, 0)
         return y, y
 
@@ -45,7 +45,7 @@ class Clip(Rectifier):
     def rectifies(self) -> bool:
         return self.low == 0
 
-    def forward(self, x: Array) -> tuple[Array, Array]:
+    def forward(self, x: Array) -> tuple[Array, Array]:  # any shape -> the same
         y = np.clip(x, self.low, self.high)
         return y, y
 

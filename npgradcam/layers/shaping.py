@@ -18,10 +18,10 @@ from .layer import Layer, expect_axes, expect_whole
 class Flatten(Layer):
     """All axes after the first become one: (N, C, H, W) -> (N, C H W), row-major."""
 
-    def forward(self, x: Array) -> tuple[Array, Shape]:
+    def forward(self, x: Array) -> tuple[Array, Shape]:  # (N, C, H, W) -> (N, C H W)
         return x.reshape(self.output_shape(x.shape)), x.shape
 
-    def backward(self, signal: Array, shape: Shape) -> tuple[Array]:
+    def backward(self, signal: Array, shape: Shape) -> tuple[Array]:  # (R, C H W) -> (R, C, H, W)
         return (signal.reshape(-1, *shape[1:]),)
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -34,10 +34,10 @@ class Dropout(Layer):
 
     rate: float = 0.5
 
-    def forward(self, x: Array) -> tuple[Array, None]:
+    def forward(self, x: Array) -> tuple[Array, None]:  # any shape -> the same
         return x, None
 
-    def backward(self, signal: Array, _: None) -> tuple[Array]:
+    def backward(self, signal: Array, _: None) -> tuple[Array]:  # any shape -> the same
         return (signal,)
 
 
@@ -47,11 +47,11 @@ class Add(Layer):
 
     inputs: ClassVar[int | None] = None
 
-    def forward(self, *xs: Array) -> tuple[Array, int]:
+    def forward(self, *xs: Array) -> tuple[Array, int]:  # shapes all alike -> the same
         self.output_shape(*(x.shape for x in xs))
         return np.asarray(sum(xs[1:], start=xs[0])), len(xs)
 
-    def backward(self, signal: Array, count: int) -> tuple[Array, ...]:
+    def backward(self, signal: Array, count: int) -> tuple[Array, ...]:  # (R, ...) -> as often as there are summands
         return (signal,) * count
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -66,11 +66,11 @@ class Concat(Layer):
 
     inputs: ClassVar[int | None] = None
 
-    def forward(self, *xs: Array) -> tuple[Array, list[int]]:
+    def forward(self, *xs: Array) -> tuple[Array, list[int]]:  # (N, C1, H, W), ... -> (N, C1 + ..., H, W)
         self.output_shape(*(x.shape for x in xs))
         return np.concatenate(xs, axis=1), np.cumsum([x.shape[1] for x in xs])[:-1].tolist()
 
-    def backward(self, signal: Array, ends: list[int]) -> tuple[Array, ...]:
+    def backward(self, signal: Array, ends: list[int]) -> tuple[Array, ...]:  # and back
         return tuple(np.ascontiguousarray(part) for part in np.split(signal, ends, axis=1))
 
     def output_shape(self, *shapes: Shape) -> Shape:
@@ -97,13 +97,13 @@ class Pad(Layer):
         if min(self.padding) < 0:
             raise ShapeError(f"Pad: expected padding >= 0, got {self.padding}")
 
-    def forward(self, x: Array) -> tuple[Array, None]:
+    def forward(self, x: Array) -> tuple[Array, None]:  # (N, C, H, W) -> (N, C, top + H + bottom, left + W + right)
         # y[n, c, h + top, w + left] = x[n,c,h,w]
         self.output_shape(x.shape)
         top, left, bottom, right = self.padding
         return np.pad(x, ((0, 0), (0, 0), (top, bottom), (left, right)), constant_values=self.value), None
 
-    def backward(self, signal: Array, _: Any) -> tuple[Array]:
+    def backward(self, signal: Array, _: Any) -> tuple[Array]:  # and back
         # dx[n,c,h,w] = signal[n, c, h + top, w + left]
         top, left, bottom, right = self.padding
         inside = signal[:, :, top : signal.shape[2] - bottom, left : signal.shape[3] - right]

@@ -16,14 +16,14 @@ from .layer import Layer
 class Softmax(Layer):
     """y[n,c] = exp(x[n,c]) / sum_d exp(x[n,d]), over axis 1."""
 
-    def forward(self, x: Array) -> tuple[Array, Array]:
+    def forward(self, x: Array) -> tuple[Array, Array]:  # (N, C, ...) -> the same
         self.output_shape(x.shape)
         # the largest logit is subtracted first: the quotient stays the same, and nothing overflows
         e = np.exp(x - x.max(axis=1, keepdims=True))
         y = e / e.sum(axis=1, keepdims=True)
         return y, y
 
-    def backward(self, signal: Array, y: Array) -> tuple[Array]:
+    def backward(self, signal: Array, y: Array) -> tuple[Array]:  # (R, C, ...) -> the same
         # dx[n,c] = y[n,c] (signal[n,c] - sum_d y[n,d] signal[n,d])
         return (y * (signal - (y * signal).sum(axis=1, keepdims=True)),)
 
