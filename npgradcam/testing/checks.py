@@ -32,7 +32,8 @@ def check_adjoint(layer: Layer, *xs: Array, tolerance: float | None = None, rows
     *xs : ndarray
         One for each input; only shapes and dtype count.
     tolerance : float, optional
-        On |<J u, v> - <u, J^T v>| relative to (||f(u)|| + ||f(0)||) ||v||; 1e-14 in float64 and 1e-6 in float32.
+        On |<J u, v> - <u, J^T v>| relative to (||f(u)|| + ||f(0)||) ||v|| + ||u|| ||J^T v||, which is what either side
+        may lose to rounding; several rows are measured before they are added. 1e-14 in float64 and 1e-6 in float32.
     rows : int, optional
         How many rows v has, where they are to share one cache: inputs of batch 1 and several seeds.
     seed : int
@@ -60,10 +61,11 @@ def check_adjoint(layer: Layer, *xs: Array, tolerance: float | None = None, rows
     offset, (y, cache) = layer.forward(*(np.zeros_like(x) for x in xs))[0], layer.forward(*us)
     v = _normal(random, (rows or y.shape[0], *y.shape[1:]), y.dtype)
     down = _backward(layer, v, cache, us)
+    scale = (_norm(y) + _norm(offset)) * _norm(v)
+    scale += sum(_norm(u) * _norm(part) for u, part in zip(us, down, strict=True))
     if rows:  # one image: J u is the same for every row
         v, down = v.sum(axis=0, keepdims=True), tuple(part.sum(axis=0, keepdims=True) for part in down)
     above, below = _dot(y.astype(float) - offset, v), sum(_dot(u, part) for u, part in zip(us, down, strict=True))
-    scale = (_norm(y) + _norm(offset)) * _norm(v)
     return _compare(
         f"{type(layer).__name__}: backward is not the adjoint of forward",
         "<J u, v>", above, "<u, J^T v>", below, scale, EXACT[str(y.dtype)] if tolerance is None else tolerance,
