@@ -19,22 +19,29 @@ if TYPE_CHECKING:
     from .methods.cam import cam
     from .methods.counterfactual import counterfactual_grad_cam
     from .methods.grad_cam import grad_cam
+    from .methods.grad_cam_plus_plus import grad_cam_plus_plus
     from .methods.guided_grad_cam import guided_grad_cam
+    from .methods.hires_cam import hires_cam
     from .methods.layer import default_layer
+    from .methods.layer_cam import layer_cam
+    from .methods.xgrad_cam import xgrad_cam
     from .models.load import build, load
     from .models.model import Model
+    from .models.saved import save
     from .network import Network, Node, Tape
 
 __all__ = [
     "Model", "Network", "Node", "NpGradcamError", "Tape", "__version__", "backprop", "build", "cam",
-    "counterfactual_grad_cam", "default_layer", "errors", "grad_cam", "guided_grad_cam", "images", "kernels", "layers",
-    "load", "maps", "methods", "models", "rules", "testing",
+    "counterfactual_grad_cam", "default_layer", "errors", "grad_cam", "grad_cam_plus_plus", "guided_grad_cam",
+    "hires_cam", "images", "kernels", "layer_cam", "layers", "load", "maps", "methods", "models", "rules", "save",
+    "testing", "xgrad_cam",
 ]
 
 _HOME = {
     "backprop": "methods", "cam": "methods", "counterfactual_grad_cam": "methods", "default_layer": "methods",
-    "grad_cam": "methods", "guided_grad_cam": "methods", "Model": "models", "build": "models", "load": "models",
-    "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
+    "grad_cam": "methods", "grad_cam_plus_plus": "methods", "guided_grad_cam": "methods", "hires_cam": "methods",
+    "layer_cam": "methods", "xgrad_cam": "methods", "Model": "models", "build": "models", "load": "models",
+    "save": "models", "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
 }
 
 

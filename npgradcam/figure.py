@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
     from PIL.ImageDraw import ImageDraw
 
+MOST = 8  # rows beneath each other; more are set in blocks side by side
 _INK, _SOFT, _LINE, _PAPER, _EMPTY = "#1a1a1a", "#5f5f5f", "#c8c8c8", "#ffffff", "#f4f4f4"
 
 
@@ -106,7 +108,7 @@ def grid(
     side: int = 224,
     font: str | os.PathLike[str] | None = None,
 ) -> NDArray[np.uint8]:
-    """Draw methods by classes, with the photograph beside them.
+    """Draw methods by classes, with the photograph beside them; more than `MOST` rows in equal blocks side by side.
 
     Parameters
     ----------
@@ -156,14 +158,19 @@ def grid(
     label_width = max(letters.width(line) for lines in row_labels for line in [*lines, ""])
     left = margin + (0 if seen is None else width + 2 * gap)  # of the row labels
     first = left + label_width + gap // 2  # of the pictures
-    page_width = first + len(columns) * (width + gap) - gap + margin
+    blocks = -(-len(rows) // MOST)
+    high = -(-len(rows) // blocks)  # rows of a block
+    block_width = label_width + gap // 2 + len(columns) * (width + gap) + gap
+    page_width = left + blocks * block_width - 2 * gap + margin
     title_lines = title_letters.fit(title, page_width - 2 * margin, 2)
     caption_lines = small.fit(caption, width, 14)
     head = margin + len(title_lines) * title_letters.line + (gap if title_lines else 0)
     top = head + max(len(lines) for lines in column_labels) * letters.line + gap // 3
-    bottoms = [top + height * (r + 1) + sum(below[: r + 1]) + gap * r for r in range(len(rows))]
+    bottoms: list[int] = []  # of each row, its colour bar included, in its own block
+    for r in range(len(rows)):
+        bottoms.append((bottoms[-1] + gap if r % high else top) + height + below[r])
     photograph_bottom = top + height + gap // 2 + len(caption_lines) * small.line
-    page = Image.new("RGB", (page_width, max(bottoms[-1], photograph_bottom if seen else 0) + margin), _PAPER)
+    page = Image.new("RGB", (page_width, max(*bottoms, photograph_bottom if seen else 0) + margin), _PAPER)
     draw = ImageDraw.Draw(page)
 
     _write(draw, title_lines, title_letters, (margin, margin), "l")
@@ -171,15 +178,15 @@ def grid(
         _write(draw, ["input"], letters, (margin + width / 2, top - gap // 3 - letters.line), "m")
         page.paste(seen, (margin + (width - seen.width) // 2, top + (height - seen.height) // 2))
         _write(draw, caption_lines, small, (margin, top + height + gap // 2), "l", _SOFT)
-    for c, lines in enumerate(column_labels):
-        x = first + c * (width + gap)
+    for block, (c, lines) in product(range(blocks), enumerate(column_labels)):
+        x = first + block * block_width + c * (width + gap)
         _write(draw, lines, letters, (x + width / 2, top - gap // 3 - len(lines) * letters.line), "m")
     for r, row in enumerate(drawn):
-        y = bottoms[r] - below[r] - height
+        y, begin = bottoms[r] - below[r] - height, first + r // high * block_width
         middle = y + (height - len(row_labels[r]) * letters.line) / 2
-        _write(draw, row_labels[r], letters, (first - gap // 2, middle), "r")
+        _write(draw, row_labels[r], letters, (begin - gap // 2, middle), "r")
         for c, cell in enumerate(row):
-            x = first + c * (width + gap)
+            x = begin + c * (width + gap)
             if isinstance(cell, str):
                 _write_in_box(draw, cell, small, (x, y, x + width, y + height))
                 continue

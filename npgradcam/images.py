@@ -10,7 +10,7 @@ from npgradcam.preprocess import Prepared, Preprocess
 
 __all__ = ["PRESETS", "Prepared", "Preprocess", "lite", "preset", "read_image", "sample", "sample_names"]
 
-PRESETS = ("imagenet", "tf", "caffe", "lite", "none")
+PRESETS = ("imagenet", "tf", "caffe", "lite", "unit", "none")
 
 _SAMPLES = Path(__file__).parent / "samples"
 
@@ -32,15 +32,17 @@ def lite(size: int = 224) -> Preprocess:
     return Preprocess(f"lite-{size}", (size, size), crop=0.875, interpolation="bicubic", mean=mean, std=std)
 
 
-def preset(name: str, size: tuple[int, int] = (224, 224)) -> Preprocess:
+def preset(name: str, size: tuple[int, int] = (224, 224), channels: int = 3) -> Preprocess:
     """Return a preprocessing that many models share, by name.
 
     Parameters
     ----------
-    name : {"imagenet", "tf", "caffe", "lite", "none"}
+    name : {"imagenet", "tf", "caffe", "lite", "unit", "none"}
         See the notes.
     size : tuple (H, W)
         The network's input.
+    channels : {3, 1}
+        1 for a network that sees in grey; "imagenet" and "caffe" are for colours.
 
     Returns
     -------
@@ -62,6 +64,7 @@ def preset(name: str, size: tuple[int, int] = (224, 224)) -> Preprocess:
     tf        centre 7/8, bilinear                       RGB       pixel / 127.5 - 1
     caffe     as imagenet                                BGR       pixel - (103.939, 116.779, 123.68)
     lite      centre 7/8, bicubic                        RGB       (pixel - 127) / 128
+    unit      centre 7/8, bilinear                       RGB       pixel / 255
     none      whole photograph, squashed; bilinear       RGB       pixel
     ========  =========================================  ========  ==========================================
 
@@ -71,19 +74,26 @@ def preset(name: str, size: tuple[int, int] = (224, 224)) -> Preprocess:
     256
     """
     shorter = round(max(size) * 8 / 7)
+    if channels not in (1, 3) or (channels == 1 and name in ("imagenet", "caffe")):
+        raise ModelFormatError(f"preprocessing {name!r}: expected 3 channels, got {channels}; describe your own")
+    order = "RGB" if channels == 3 else "grey"
     if name == "imagenet":
         mean = tuple(255 * m for m in (0.485, 0.456, 0.406))
         std = tuple(255 * s for s in (0.229, 0.224, 0.225))
         return Preprocess(name, size, None, "bilinear", mean, std, shorter=shorter)
     if name == "caffe":
         return Preprocess(name, size, None, "bilinear", (103.939, 116.779, 123.68), channels="BGR", shorter=shorter)
-    if name == "tf":
-        return Preprocess(name, size, 0.875, "bilinear", (127.5,) * 3, (127.5,) * 3)
-    if name == "lite":
-        return Preprocess(name, size, 0.875, "bicubic", (127.0,) * 3, (128.0,) * 3)
-    if name == "none":
-        return Preprocess(name, size, None, "bilinear")
-    raise ModelFormatError(f"preprocessing: expected one of {', '.join(PRESETS)}, got {name!r}; or describe your own")
+    numbers = {  # crop, interpolation, mean, std
+        "tf": (0.875, "bilinear", 127.5, 127.5),
+        "lite": (0.875, "bicubic", 127.0, 128.0),
+        "unit": (0.875, "bilinear", 0.0, 255.0),
+        "none": (None, "bilinear", 0.0, 1.0),
+    }
+    if name not in numbers:
+        known = ", ".join(PRESETS)
+        raise ModelFormatError(f"preprocessing: expected one of {known}, got {name!r}; or describe your own")
+    crop, interpolation, m, s = numbers[name]
+    return Preprocess(name, size, crop, interpolation, (m,) * channels, (s,) * channels, order)
 
 
 def sample_names() -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from npgradcam import kernels, rules
+from npgradcam.checking import check_dtype, check_inputs, check_seed
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError
-from npgradcam.layers import Layer
+from npgradcam.layers import Computed, Layer
 from npgradcam.rules import Rule
 from npgradcam.topology import Node, Topology, named
 from npgradcam.typing import Array, IntArray, Shape
@@ -50,8 +51,8 @@ class Tape:
 
     def activation(self, name: str) -> Array:
         """Return an observed activation, or say how to observe it."""
+        name = self.network.resolve(name)
         if name not in self.activations:
-            self.network.check_name(name)
             raise UnknownLayerError(f"the tape did not keep {name!r}; ask for it: forward(images, observe={name!r})")
         return self.activations[name]
 
@@ -114,11 +115,11 @@ class Network(Topology):
         -------
         Tape
         """
-        output = output or self.outputs[0]
-        observe = (observe,) if isinstance(observe, str) else tuple(observe)
+        output = self.resolve(output or self.outputs[0])
+        observe = tuple(map(self.resolve, (observe,) if isinstance(observe, str) else observe))
         values = self.checked_inputs(images)
         needed = self._check_observed(observe, output)
-        on_the_way = self.follows(observe)
+        on_the_way = self.between(output, observe)
         readers = Counter(name for node in self.nodes if node.name in needed for name in node.inputs)
         readers.update((*observe, output))
 
@@ -133,6 +134,8 @@ class Network(Topology):
                 values[node.name], shapes[node.name] = y, y.shape
                 if node.name in on_the_way:
                     caches[node.name] = cache
+                elif isinstance(node.layer, Computed):  # what it built says whether it keeps the batch
+                    caches[node.name] = (cache[0], None)
                 readers.subtract(node.inputs)
                 for name in set(node.inputs):
                     if not readers[name]:  # nobody will read it again
@@ -163,12 +166,21 @@ class Network(Topology):
         ndarray of shape (R, ...), or a dict of them where `down_to` is a sequence
             The signal at `down_to`: under the `gradient` rule the derivative of <seed, output> by it.
         """
-        names = (down_to,) if isinstance(down_to, str) else tuple(down_to)
+        asked = (down_to,) if isinstance(down_to, str) else tuple(down_to)
+        names = tuple(map(self.resolve, asked))
         seed = np.asarray(seed)
-        image = self._check_seed(tape, seed, names, image)
+        if tape.network is not self:
+            raise NpGradcamError("tape: expected one of this network, got another's; run forward(images, ...) again")
+        for name in names:
+            tape.activation(name)
+        image = check_seed(tape.logits, seed, image)
         rule = rules.find(rule)
         with kernels.session(self.backend):
-            if image is None:
+            if image is None and len(seed) == len(tape.logits):  # each row is an image's
+                signals = self._backward(tape, tape.caches, seed, names, rule)
+            elif not self._keeps_batch(tape, names):
+                signals = self._row_by_row(tape, seed, names, rule, image)
+            elif image is None:  # one image serves every row
                 signals = self._backward(tape, tape.caches, seed, names, rule)
             else:  # several rows of several images: image by image
                 signals = {name: np.empty((len(seed), *tape.shapes[name][1:]), seed.dtype) for name in names}
@@ -176,67 +188,73 @@ class Network(Topology):
                     caches = {name: _of_image(int(n), cache) for name, cache in tape.caches.items()}
                     for name, part in self._backward(tape, caches, seed[image == n], names, rule).items():
                         signals[name][image == n] = part
-        return signals[down_to] if isinstance(down_to, str) else signals
+        return signals[names[0]] if isinstance(down_to, str) else dict(zip(asked, signals.values(), strict=True))
 
     def _backward(self, tape: Tape, caches: Mapping[str, Any], seed: Array, names: tuple[str, ...],
                   rule: Rule) -> dict[str, Array]:
-        on_the_way = self.follows(names) & self.leads_to(tape.output)
-        signals = {tape.output: seed}
+        on_the_way = self.between(tape.output, names)
+        signals: dict[str, Array] = {tape.output: seed}
         for node in reversed(self.nodes):
-            if node.name not in on_the_way:
+            if node.name not in on_the_way or node.name not in signals:
                 continue
             signal = signals[node.name] if node.name in names else signals.pop(node.name)
             given = (signal, caches[node.name], rule) if node.layer.rectifies else (signal, caches[node.name])
             for name, part in zip(node.inputs, node.layer.backward(*given), strict=True):
-                if name in on_the_way or name in names:  # where two paths meet, signals add
-                    signals[name] = signals[name] + part if name in signals else part
+                if part is not None and name in node.pays and (name in on_the_way or name in names):
+                    signals[name] = signals[name] + part if name in signals else part  # where paths meet, signals add
+        for name in names:
+            if name not in signals:
+                raise UnknownLayerError(
+                    f"no signal reaches {name!r} from {tape.output!r}: only whole numbers or parameters join them"
+                )
         return {name: signals[name].copy() if signals[name] is seed else signals[name] for name in names}
+
+    def _row_by_row(self, tape: Tape, seed: Array, names: tuple[str, ...], rule: Rule,
+                    image: IntArray | None) -> dict[str, Array]:
+        """Run a whole batch backward for each row, with the row's seed at its own image and zeros at the others.
+
+        Some graphs move or merge the batch axis on the way, so that no image's part can be taken out of a cache.
+        """
+        batch = len(tape.logits)
+        if any(tape.shapes[name][0] != batch for name in names):
+            raise ShapeError(f"expected the {batch} images on axis 0 of {', '.join(names)}; choose another layer")
+        images = np.zeros(len(seed), np.intp) if image is None else image
+        rows: dict[str, list[Array]] = {name: [] for name in names}
+        for row, n in zip(seed, images, strict=True):
+            alone = np.zeros(tape.logits.shape, seed.dtype)
+            alone[n] = row
+            for name, part in self._backward(tape, tape.caches, alone, names, rule).items():
+                rows[name].append(part[n])
+        return {name: np.stack(parts) for name, parts in rows.items()}
+
+    def _keeps_batch(self, tape: Tape, names: tuple[str, ...]) -> bool:
+        """Whether one image's part can be taken out of every cache between the output and `names`."""
+        on_the_way = self.between(tape.output, names)
+        images = {name for name in self.inputs if name not in self.whole}  # what has the batch on axis 0
+        for node in self.nodes:
+            if node.name not in tape.shapes or not node.pays or not images.issuperset(node.pays):
+                continue
+            layer = node.layer
+            if isinstance(layer, Computed):
+                layer = tape.caches[node.name][0]
+            if layer.keeps_batch(*(tape.shapes[name] for name in node.pays)):
+                images.add(node.name)
+        return images.issuperset(on_the_way)
 
     def checked_inputs(self, images: Array | Mapping[str, Array]) -> dict[str, Array]:
         """Return the inputs by name, or say what is wrong with them."""
         given = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: images}
-        if set(given) != set(self.inputs):
-            raise ShapeError(f"expected the inputs {', '.join(self.inputs)}, got {', '.join(given)}")
-        for name, x in given.items():
-            if not isinstance(x, np.ndarray) or x.dtype != self.dtype:
-                got = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
-                raise ShapeError(
-                    f"input {name!r}: expected a {self.dtype} array, got {got}; "
-                    f"preprocess the photograph, or convert with x.astype({self.dtype!r})"
-                )
-            if x.ndim == 0 or 0 in x.shape:
-                raise ShapeError(f"input {name!r}: expected at least one image and one cell, got shape {x.shape}")
+        for name, x in check_inputs(self, given).items():
+            check_dtype(name, x, self.dtype, whole=name in self.whole)
         return given
 
     def _check_observed(self, observe: tuple[str, ...], output: str) -> set[str]:
         """Return what must be computed for `output`; refuse to observe anything else."""
         needed = self.leads_to(output)
         for name in observe:
-            self.check_name(name)
             if name not in needed:
                 raise UnknownLayerError(f"layer {name!r} does not lead to the output {output!r}; observe one that does")
         return needed
-
-    def _check_seed(self, tape: Tape, seed: Array, names: tuple[str, ...], image: IntArray | None) -> IntArray | None:
-        """Return which image each row belongs to, or None where the rows are the tape's images (or its only one)."""
-        if tape.network is not self:
-            raise NpGradcamError("tape: expected one of this network, got another's; run forward(images, ...) again")
-        for name in names:
-            tape.activation(name)
-        batch, rows = len(tape.logits), len(seed)
-        if seed.shape[1:] != tape.logits.shape[1:] or seed.dtype != tape.logits.dtype:
-            raise ShapeError(
-                f"seed: expected rows of shape {tape.logits.shape[1:]} and dtype {tape.logits.dtype}, "
-                f"got {seed.shape} and {seed.dtype}"
-            )
-        if image is None:
-            if batch not in (1, rows):
-                raise ShapeError(f"seed: expected {batch} rows, one per image, got {rows}; say image= for other rows")
-            return None
-        image = np.asarray(image)
-        if image.shape != (rows,) or image.dtype.kind not in "iu" or ((image < 0) | (image >= batch)).any():
-            raise ShapeError(f"image: expected {rows} numbers from 0 to {batch - 1}, one per row, got {image}")
-        return None if batch == 1 or np.array_equal(image, np.arange(batch)) else image
 
 
 def _read_only(x: Array) -> Array:

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError, close_matches
-from npgradcam.layers import Layer
+from npgradcam.layers import Computed, Layer, LogSoftmax, Sigmoid, Softmax
 from npgradcam.typing import Shape
 
 
@@ -20,21 +24,44 @@ class Node:
     layer: Layer
     inputs: tuple[str, ...]
 
+    @property
+    def pays(self) -> tuple[str, ...]:
+        """The inputs to which `backward` pays a signal back: not settings, and nothing below whole numbers."""
+        if not self.layer.differentiable:
+            return ()
+        return self.inputs[: -self.layer.settings] if isinstance(self.layer, Computed) else self.inputs
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Topology:
-    """A directed graph of named layers, in an order in which every node comes after its inputs."""
+    """A directed graph of named layers, in an order in which every node comes after its inputs.
+
+    Parameters
+    ----------
+    nodes : tuple of Node
+    inputs, outputs : tuple of str
+        What goes in, and which nodes come out; the last node where nothing is said.
+    aliases : mapping of str to str
+        Other names of nodes: a model file names what flows between its nodes as well.
+    declared : mapping of str to tuple
+        The shape that an input must have, None where an axis may be of any length; nothing where all is allowed.
+    whole : frozenset of str
+        The inputs that hold whole numbers or truth values.
+    """
 
     nodes: tuple[Node, ...]
     inputs: tuple[str, ...] = ("input",)
     outputs: tuple[str, ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    declared: Mapping[str, tuple[int | None, ...]] = field(default_factory=dict)
+    whole: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         if not self.nodes or not self.inputs:
             raise NpGradcamError("Network: expected at least one node and one input, got none")
         known = set(self.inputs)
         for node in self.nodes:
-            if node.name in known or not node.inputs or not known.issuperset(node.inputs):
+            if node.name in known or not (node.inputs or node.layer.inputs == 0) or not known.issuperset(node.inputs):
                 raise NpGradcamError(
                     f"node {node.name!r}: expected a new name and inputs that come before it, got {node.inputs}"
                 )
@@ -44,9 +71,7 @@ class Topology:
                     f"got {node.inputs}"
                 )
             known.add(node.name)
-        object.__setattr__(self, "outputs", self.outputs or (self.nodes[-1].name,))
-        for name in self.outputs:
-            self.check_name(name)
+        object.__setattr__(self, "outputs", tuple(map(self.resolve, self.outputs or (self.nodes[-1].name,))))
 
     @cached_property
     def _by_name(self) -> dict[str, Node]:
@@ -59,54 +84,121 @@ class Topology:
 
     def __getitem__(self, name: str) -> Node:
         """Return the node of that name."""
-        self.check_name(name)
+        name = self.resolve(name)
         if name in self.inputs:
             raise UnknownLayerError(f"{name!r} is an input of this network, not a layer")
         return self._by_name[name]
 
-    def check_name(self, name: str) -> None:
-        """Raise `UnknownLayerError` unless `name` is a node or an input."""
+    def resolve(self, name: str) -> str:
+        """Return the node or input that goes by this name.
+
+        Raises
+        ------
+        UnknownLayerError
+            If there is none; with close matches.
+        """
         if not isinstance(name, str):
             raise UnknownLayerError(f"layer: expected a name, got {name!r}")
+        name = self.aliases.get(name, name) if name not in self._by_name else name
         if name not in self._by_name and name not in self.inputs:
-            raise UnknownLayerError(f"no layer {name!r} in this network; near it: {close_matches(name, self._by_name)}")
+            near = close_matches(name, [*self._by_name, *self.aliases])
+            raise UnknownLayerError(f"no layer {name!r} in this network; near it: {near}")
+        return name
 
     def shapes(self, images: Shape | Mapping[str, Shape]) -> dict[str, Shape]:
-        """Return the shape of every node's output for inputs of these shapes, without computing anything else."""
-        known = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: tuple(images)}
-        if set(known) != set(self.inputs):
-            raise ShapeError(f"expected the inputs {', '.join(self.inputs)}, got {', '.join(known)}")
+        """Return the shape of every node's output for inputs of these shapes; only whole numbers are computed."""
+        known = self.known(images)
+        return {name: x.shape if isinstance(x, np.ndarray) else x for name, x in known.items()}
+
+    def known(self, images: Shape | Mapping[str, Shape]) -> dict[str, Shape | NDArray[Any]]:
+        """Return what the inputs' shapes decide: of every node the output's shape, or the output itself."""
+        given = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: tuple(images)}
+        if set(given) != set(self.inputs):
+            raise ShapeError(f"expected the inputs {', '.join(self.inputs)}, got {', '.join(given)}")
+        known: dict[str, Shape | NDArray[Any]] = dict(given)
         for node in self.nodes:
             with named(node):
-                known[node.name] = node.layer.output_shape(*(known[name] for name in node.inputs))
+                known[node.name] = outcome(node.layer, [known[name] for name in node.inputs])
         return known
+
+    def layers(self, images: Shape | Mapping[str, Shape]) -> dict[str, Layer]:
+        """Return every node's layer as it is for inputs of these shapes: what is `Computed` is built."""
+        known, found = self.known(images), {}
+        for node in self.nodes:
+            layer = node.layer
+            with named(node):
+                found[node.name] = (
+                    layer.settled(*(known[name] for name in node.inputs))[0] if isinstance(layer, Computed) else layer
+                )
+        return found
 
     def leads_to(self, output: str) -> set[str]:
         """Return the nodes and inputs that `output` depends on, itself included."""
-        self.check_name(output)
-        needed = {output}
+        needed = {self.resolve(output)}
         for node in reversed(self.nodes):
             if node.name in needed:
                 needed.update(node.inputs)
         return needed
 
     def follows(self, names: Iterable[str]) -> set[str]:
-        """Return the nodes that depend on any of `names`; themselves only where they depend on another of them."""
+        """Return the nodes from which a signal reaches any of `names`; themselves only where it reaches another."""
         sources, reached = set(names), set[str]()
         for node in self.nodes:
-            if any(name in sources or name in reached for name in node.inputs):
+            if any(name in sources or name in reached for name in node.pays):
                 reached.add(node.name)
         return reached
 
+    def between(self, output: str, names: Iterable[str]) -> set[str]:
+        """Return the nodes that a signal passes on its way from `output` to any of `names`."""
+        reached = self.follows(names)
+        passed = {self.resolve(output)} & reached
+        for node in reversed(self.nodes):
+            if node.name in passed:
+                passed.update(name for name in node.pays if name in reached)
+        return passed
+
+    def score(self, output: str) -> str:
+        """Return the node whose output a last Softmax, LogSoftmax or Sigmoid turns into probabilities.
+
+        Layers that only reshape may follow it. `output` itself where there is no such end.
+        """
+        name = self.resolve(output)
+        at = name
+        while at not in self.inputs and _kind(self._by_name[at].layer) in _RESHAPES:
+            at = self._by_name[at].inputs[0]
+        last = None if at in self.inputs else self._by_name[at]
+        cut = last is not None and isinstance(last.layer, _PROBABILITIES) and last.inputs[0] not in self.inputs
+        return last.inputs[0] if cut and last is not None else name
+
     def rectifiers(self, output: str, down_to: str) -> list[str]:
         """Return the nodes between `down_to` and `output` on which a backward rule acts."""
-        between = self.follows((down_to,)) & self.leads_to(output)
+        between = self.between(output, (self.resolve(down_to),))
         return [node.name for node in self.nodes if node.name in between and node.layer.rectifies]
 
     @property
     def parameter_count(self) -> int:
         """How many numbers the layers hold."""
         return sum(array.size for node in self.nodes for array in node.layer.parameters.values())
+
+
+_RESHAPES = ("Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Cast")
+_PROBABILITIES = (Softmax, LogSoftmax, Sigmoid)
+
+
+def _kind(layer: Layer) -> str:
+    return layer.kind if isinstance(layer, Computed) else type(layer).__name__
+
+
+def outcome(layer: Layer, known: list[Shape | NDArray[Any]]) -> Shape | NDArray[Any]:
+    """Return the shape of a layer's output; the output itself where the inputs' shapes alone decide it."""
+    # a stand-in has a shape, and no memory of its own
+    stand_ins = [x if isinstance(x, np.ndarray) else np.broadcast_to(np.float32(0), x) for x in known]
+    if layer.reads_shapes or all(isinstance(x, np.ndarray) for x in known):
+        value: NDArray[Any] = layer.forward(*stand_ins)[0]
+        return value
+    if isinstance(layer, Computed):
+        return layer.output_shape(*known)
+    return layer.output_shape(*(x.shape for x in stand_ins))
 
 
 @contextmanager

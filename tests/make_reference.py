@@ -33,17 +33,17 @@ class Rectifier(torch.autograd.Function):
         return signal, None, None
 
 
-def run(x, a, rule):
-    """Return logits and the last feature maps."""
+def run(x, a, rule, watch=lambda name, y: y):
+    """Return logits and the last feature maps; `watch` is shown two layers' outputs as they pass."""
     relu = lambda x, high=float("inf"): Rectifier.apply(x, high, rule)  # noqa: E731
     pair = lambda name: (a[f"{name}.weight"], a[f"{name}.bias"])  # noqa: E731
     y = F.conv2d(F.pad(x, (1, 0, 0, 2)), *pair("stem"), stride=(2, 1))  # F.pad: left, right, top, bottom
-    y = relu(F.batch_norm(y, a["norm.mean"], a["norm.variance"], *pair("norm"), eps=1e-3), 6.0)
+    y = watch("relu6", relu(F.batch_norm(y, a["norm.mean"], a["norm.variance"], *pair("norm"), eps=1e-3), 6.0))
     pooled = F.max_pool2d(y, 3, (1, 2), 1)
     y = F.conv2d(relu(F.conv2d(pooled, *pair("depthwise"), padding=1, groups=8)), *pair("grouped"), groups=2)
     y = relu(y + pooled)
     y = torch.cat([y, F.avg_pool2d(y, 3, 1, 1, count_include_pad=False)], 1)
-    features = relu(F.conv2d(y, *pair("dilated"), padding=2, dilation=2))
+    features = watch("features", relu(F.conv2d(y, *pair("dilated"), padding=2, dilation=2)))
     return F.linear(features.mean((2, 3)), *pair("fc")), features
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 RECORDED = Path(__file__).parent / "data" / "reference_net.npz"
+RELATIVES_RECORDED = RECORDED.with_name("relatives_reference.npz")
 TARGETS = [[0, 3], [4, 1]]
 
 

@@ -22,7 +22,7 @@ from npgradcam import figure, kernels, maps
 from npgradcam.cli import console, explain, main, pictures
 from npgradcam.cli.folder import folder_names
 from npgradcam.cli.manifest import CONVENTIONS
-from npgradcam.cli.parser import METHODS, SAMPLES
+from npgradcam.cli.parser import METHODS, OF_THE_PAPER, SAMPLES
 from npgradcam.kernels.session import Warmup
 from npgradcam.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from npgradcam.network import Network
@@ -80,7 +80,7 @@ def test_explain_writes_what_the_manifest_lists_and_nothing_else(run, tmp_path):
     listed = {*manifest["files"].values(), *(f for e in manifest["explanations"] for f in e["files"].values())}
     assert {path.name for path in folder.iterdir()} == listed
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["chelsea"]
-    assert [e["method"] for e in manifest["explanations"]] == [m for m in METHODS for _ in range(2)]
+    assert [e["method"] for e in manifest["explanations"]] == [m for m in OF_THE_PAPER for _ in range(2)]
     assert {e["status"] for e in manifest["explanations"]} == {"ok"}
     for name in listed - {"manifest.json"}:
         if name.endswith(".png"):
@@ -108,12 +108,13 @@ def test_manifest_tells_everything_that_a_number_depends_on(run, tmp_path):
     assert sum(p["probability"] for p in manifest["predictions"]) == pytest.approx(1)
     assert manifest["conventions"] == CONVENTIONS
     for word in ("before softmax", "mean over i, j", "before upsampling", "half-pixel", "no epsilon", "0.5", "turbo",
-                 "128", "0 < x < 6", "first", "not normalised"):
+                 "128", "0 < x < 6", "first", "not normalised", "2 g^2 + T g^3", "cell by cell"):
         assert any(word in text for text in CONVENTIONS.values()), word
 
 
 def test_arrays_are_those_of_separate_calls(run, tmp_path):
-    run("explain", "--sample", "coffee", *SMALL, "--class", 2, "--class", "circle", "--out", tmp_path)
+    classes = ("--class", 2, "--class", "circle")
+    run("explain", "--sample", "coffee", *SMALL, *classes, "--method", "all", "--out", tmp_path)
     net = ng.load("shapes")
     x = net.preprocess(ng.images.sample("coffee"))
     separate = {
@@ -124,15 +125,40 @@ def test_arrays_are_those_of_separate_calls(run, tmp_path):
         "grad-cam": ng.grad_cam(net, x, [[2, 0]]),
         "guided-grad-cam": ng.guided_grad_cam(net, x, [[2, 0]]),
         "counterfactual-grad-cam": ng.counterfactual_grad_cam(net, x, [[2, 0]]),
+        "grad-cam-plus-plus": ng.grad_cam_plus_plus(net, x, [[2, 0]]),
+        "xgrad-cam": ng.xgrad_cam(net, x, [[2, 0]]),
+        "hires-cam": ng.hires_cam(net, x, [[2, 0]]),
+        "layer-cam": ng.layer_cam(net, x, [[2, 0]]),
     }
     entries = read(tmp_path / "coffee")["explanations"]
-    assert [e["target"] for e in entries] == [2, 0] * 7
-    for entry, row in zip(entries, [0, 1] * 7, strict=True):
+    assert [e["method"] for e in entries] == [method for method in separate for _ in range(2)]
+    assert [e["target"] for e in entries] == [2, 0] * len(METHODS)
+    for entry, row in zip(entries, [0, 1] * len(METHODS), strict=True):
         array = np.load(tmp_path / "coffee" / entry["files"]["array"])
         expected = separate[entry["method"]].array(row)
         assert array.dtype == np.float32
         np.testing.assert_array_equal(array, expected)
         assert entry["range"] == [expected.min(), expected.max()]
+
+
+def test_grad_cam_plus_plus_may_be_written_as_it_is_printed(run, picture, tmp_path):
+    assert run("explain", picture, *SMALL, "--method", "grad-cam++", "--out", tmp_path)[0] == 0
+    (entry,) = read(tmp_path / "noise")["explanations"]
+    assert (entry["method"], entry["rule"]) == ("grad-cam-plus-plus", "gradient")
+    assert entry["files"]["array"].startswith("grad-cam-plus-plus_")
+
+
+def test_all_is_every_method_and_makes_none_of_them_a_duty(run, picture, tmp_path, monkeypatch):
+    draw = np.random.default_rng(1)
+    layers = [("conv", Conv2d(draw.standard_normal((4, 3, 3, 3)), np.zeros(4))), ("relu", ReLU()), ("flat", Flatten()),
+              ("fc", Linear(draw.standard_normal((3, 144)), np.zeros(3)))]
+    model = ng.Model("a flat head", Network.sequential(layers), ng.images.preset("none", (8, 8)))
+    monkeypatch.setattr(explain, "open_model", lambda options: model)
+    assert run("explain", picture, "--method", "all", "--out", tmp_path)[0] == 0
+    entries = {e["method"]: e for e in read(tmp_path / "noise")["explanations"]}
+    assert list(entries) == list(METHODS)
+    assert [method for method, e in entries.items() if e["status"] != "ok"] == ["cam"]
+    assert run("explain", picture, "--method", "all", "--method", "cam", "--out", tmp_path / "cam")[0] == 2
 
 
 def test_pictures_are_overlays_on_the_photograph_and_signals_around_grey(run, tmp_path):
@@ -160,10 +186,10 @@ def test_all_methods_share_one_forward_and_three_ways_back_to_the_image(run, tmp
         return backward(self, tape, seed, down_to, *a, **k)
 
     monkeypatch.setattr(Network, "backward", counted)
-    assert run("explain", "--sample", "coffee", *SMALL, "--top-k", 3, "--out", tmp_path)[0] == 0
+    assert run("explain", "--sample", "coffee", *SMALL, "--method", "all", "--top-k", 3, "--out", tmp_path)[0] == 0
     assert len(forwards) == 1
     assert [step for step in down if step[0] == "input"] == [("input", 3)] * 3
-    assert len(down) == 5  # and Grad-CAM and its counterfactual, down to the layer
+    assert len(down) == 4  # and once down to the layer, for Grad-CAM and all its relatives
     down.clear()
     methods = ("--method", "guided-grad-cam", "--method", "guided-backprop")
     layers = ("--layer", "relu1", "--layer", "relu2", "--layer", "relu3")
@@ -232,7 +258,7 @@ def test_a_method_that_does_not_apply_is_a_cell_in_all_and_an_error_alone(run, p
     entries = {e["method"]: e for e in read(tmp_path / "noise")["explanations"]}
     assert entries["cam"]["status"].startswith("not applicable: CAM needs global average pooling")
     assert entries["cam"]["files"] == {}
-    assert [m for m, e in entries.items() if e["status"] == "ok"] == [m for m in METHODS if m != "cam"]
+    assert [m for m, e in entries.items() if e["status"] == "ok"] == [m for m in OF_THE_PAPER if m != "cam"]
     code, _, err = run("explain", picture, "--method", "cam", "--out", tmp_path / "alone")
     assert code == 2
     assert one_sentence(err)
@@ -474,7 +500,7 @@ def test_help_and_version_load_nothing_heavy():
     command = [sys.executable, "-c", lines, "explain", "--help"]
     taught = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     for name in ("--class", "--overwrite", "examples:", "exit codes:", *METHODS, *SAMPLES):
-        assert name in " ".join(taught.replace("-\n", "-").split())
+        assert "".join(name.split()) in "".join(taught.split())  # lines are broken at hyphens, too
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals are POSIX")

@@ -6,7 +6,7 @@ from PIL import Image
 
 from npgradcam.colours import BLUE_WHITE_RED, GREY, TURBO
 from npgradcam.errors import ImageError, ShapeError
-from npgradcam.figure import Cell, colour_bar, grid
+from npgradcam.figure import MOST, Cell, colour_bar, grid
 from npgradcam.lettering import Lettering
 from npgradcam.maps import save_png
 
@@ -33,6 +33,27 @@ def test_pictures_stand_in_rows_and_columns_beside_the_photograph():
     assert (page[-8:] == 255).all()
     assert (page[:, :8] == 255).all()
     assert (page[:, -8:] == 255).all()
+
+
+def test_more_rows_than_are_easily_compared_stand_in_two_blocks_side_by_side():
+    many = [RNG.integers(0, 200, (60, 100, 3), dtype=np.uint8) for _ in range(MOST + 1)]
+    cells = [[Cell(picture, TURBO, 1.0) if n % 2 else Cell(picture)] for n, picture in enumerate(many)]
+    labels = [f"method {n}" for n in range(MOST + 1)]
+    page = grid(cells, labels, ["cat"], RANDOM[4], side=100)
+    at = [places(page, picture) for picture in many]
+    assert [len(found) for found in at] == [1] * len(many)
+    rows, columns = zip(*(found[0] for found in at), strict=True)
+    half = (MOST + 2) // 2
+    assert len(set(columns)) == 2
+    assert columns[half - 1] + 100 < columns[half]
+    for block in (rows[:half], rows[half:]):
+        assert block[0] == rows[0]
+        assert np.diff(block).min() > 60
+    assert (page[-8:] == 255).all()  # margins
+    assert (page[:, -8:] == 255).all()
+    alone = grid(cells[:MOST], labels[:MOST], ["cat"], RANDOM[4], side=100)
+    assert alone.shape[0] > page.shape[0]
+    assert alone.shape[1] < page.shape[1]
 
 
 def test_without_a_photograph_the_page_is_smaller():

@@ -17,10 +17,9 @@ ROOT = Path(npgradcam.__file__).parent
 # Rooms in their order. A module of another name belongs to the room named here.
 ROOMS = [
     "_version", "errors", "writing", "typing", "kernels", "rules", "layers", "network", "formats", "images", "colours",
-    "maps",
-    "figure", "models", "methods", "testing", "__init__", "cli", "__main__",
+    "maps", "figure", "models", "methods", "testing", "__init__", "cli", "__main__",
 ]
-LODGERS = {"topology": "network", "photographs": "images", "preprocess": "images", "lettering": "figure"}
+LODGERS = {"topology": "network", "layout": "network", "checking": "network", "photographs": "images", "preprocess": "images", "lettering": "figure"}
 
 FILES = sorted(ROOT.rglob("*.py"))
 

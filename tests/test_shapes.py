@@ -6,11 +6,11 @@ from importlib.resources import as_file, files
 import numpy as np
 import pytest
 
-from npgradcam import maps
+from npgradcam import build, load, maps
 from npgradcam.formats import read_npz
 from npgradcam.models import shapes_data as generator
 from npgradcam.models import train_shapes
-from npgradcam.models.shapes import PREPROCESS, shapes_network, shapes_weights
+from npgradcam.models.shapes import PREPROCESS
 from npgradcam.models.shapes_data import CLASSES, HELD_OUT, SIDE, held_out, shapes_data, two_shapes
 from npgradcam.models.train_shapes import CHECKED, accuracy, cross_entropy, loss_and_gradients, network_input
 from npgradcam.models.weights import random_weights
@@ -25,7 +25,7 @@ def checked():
 
 @pytest.fixture(scope="module")
 def network():
-    return shapes_network(shapes_weights())
+    return load("shapes").network
 
 
 @pytest.fixture(scope="module")
@@ -111,14 +111,14 @@ def test_parameter_gradients_of_the_loss_equal_finite_differences():
     data = shapes_data(4, seed=5)
     images, labels = network_input(data.pictures, "float64"), data.labels.astype(np.int64)
     w = random_weights(1)
-    shapes_network(w, "float64")
+    build("shapes", w, "float64")
     weights = {name: array.astype(np.float64) for name, array in w.taken.items()}
 
     def loss(name, change):
         changed = {**weights, name: weights[name] + change}
-        return loss_and_gradients(shapes_network(changed, "float64"), images, labels)[0]
+        return loss_and_gradients(build("shapes", changed, "float64"), images, labels)[0]
 
-    _, gradients = loss_and_gradients(shapes_network(weights, "float64"), images, labels)
+    _, gradients = loss_and_gradients(build("shapes", weights, "float64"), images, labels)
     assert gradients.keys() == weights.keys()
     for name, gradient in gradients.items():
         directions = [draw.standard_normal(gradient.shape)]
@@ -135,7 +135,7 @@ def test_a_short_training_lowers_the_loss_and_repeats_bitwise():
     images, labels = network_input(data.pictures), data.labels.astype(np.int64)
     weights, losses = train_shapes.train(seed=7, epochs=6, pictures=200)
     again, losses_again = train_shapes.train(seed=7, epochs=6, pictures=200)
-    before, after = (loss_and_gradients(shapes_network(w), images, labels)[0]
+    before, after = (loss_and_gradients(build("shapes", w), images, labels)[0]
                      for w in (train_shapes.initial_weights(7), weights))
     assert after < before
     assert len(losses) == 24
@@ -145,9 +145,9 @@ def test_a_short_training_lowers_the_loss_and_repeats_bitwise():
 
 def test_centring_changes_no_probability():
     w = random_weights(2)
-    shapes_network(w)
+    build("shapes", w)
     images = network_input(held_out().pictures[:4])
-    before, after = (shapes_network(weights)(images) for weights in (w.taken, train_shapes.centred(w.taken)))
+    before, after = (build("shapes", weights)(images) for weights in (w.taken, train_shapes.centred(w.taken)))
     np.testing.assert_allclose(after, before - before.mean(axis=1, keepdims=True), atol=1e-5)
 
 

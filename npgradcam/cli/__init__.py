@@ -1,4 +1,4 @@
-"""The command line: `npgradcam explain`, `predict` and `layers`; errors are one sentence and an exit code."""
+"""The command line: `npgradcam explain`, `predict`, `layers` and `models`; errors are one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -69,6 +69,10 @@ def _command(options: Namespace) -> int:
         from npgradcam.cli.predict import predict
 
         return predict(options)
+    if options.command == "models":
+        from npgradcam.cli.models import models
+
+        return models(options)
     from npgradcam.cli.layers import layers
 
     return layers(options)

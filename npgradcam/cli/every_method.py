@@ -10,7 +10,12 @@ from npgradcam import methods as ng
 from npgradcam.cli.parser import METHODS
 from npgradcam.errors import NpGradcamError
 from npgradcam.methods import ClassActivationMap, Explanation, InputSignal
+from npgradcam.methods.counterfactual import counterfactual_of
+from npgradcam.methods.grad_cam_plus_plus import grad_cam_plus_plus_of
 from npgradcam.methods.guided_grad_cam import product
+from npgradcam.methods.hires_cam import hires_cam_of
+from npgradcam.methods.layer_cam import layer_cam_of
+from npgradcam.methods.xgrad_cam import xgrad_cam_of
 from npgradcam.models import Model
 from npgradcam.network import Tape
 
@@ -58,9 +63,10 @@ def explain_all(model: Model, tape: Tape, classes: Sequence[int], methods: Seque
 
 
 def _ways(model: Model, tape: Tape, target: list[list[int]]) -> dict[str, Callable[[str | None], Explanation]]:
-    """Return how each method explains a layer; the factors of Guided Grad-CAM are computed once for all that want them.
+    """Return how each method explains a layer; what several of them start from is computed once.
 
-    Without a layer, a method that needs one says why there is none.
+    Guided Grad-CAM takes both factors from here, Grad-CAM's relatives its activations and gradients. Without a layer, a
+    method that needs one says why there is none.
     """
 
     @cache
@@ -78,5 +84,9 @@ def _ways(model: Model, tape: Tape, target: list[list[int]]) -> dict[str, Callab
         "cam": lambda layer: ng.cam(model, tape, target),
         "grad-cam": where,
         "guided-grad-cam": lambda layer: product(where(layer), what("guided")),
-        "counterfactual-grad-cam": lambda layer: ng.counterfactual_grad_cam(model, tape, target, layer),
+        "counterfactual-grad-cam": lambda layer: counterfactual_of(where(layer)),
+        "grad-cam-plus-plus": lambda layer: grad_cam_plus_plus_of(where(layer)),
+        "xgrad-cam": lambda layer: xgrad_cam_of(where(layer)),
+        "hires-cam": lambda layer: hires_cam_of(where(layer)),
+        "layer-cam": lambda layer: layer_cam_of(where(layer)),
     }

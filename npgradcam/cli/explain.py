@@ -15,8 +15,8 @@ from npgradcam.cli.console import Console, as_json, readable, short, warm_up
 from npgradcam.cli.every_method import Outcome, explain_all
 from npgradcam.cli.folder import MANIFEST, check_free, folder_names, whole_folder
 from npgradcam.cli.manifest import manifest_of
-from npgradcam.cli.network import classes_of, layers_of, observed, open_model
-from npgradcam.cli.parser import METHODS
+from npgradcam.cli.network import classes_of, layers_of, needs_preprocessing, observed, open_model
+from npgradcam.cli.parser import METHODS, OF_THE_PAPER
 from npgradcam.cli.photographs import Photograph, photographs, sha256_of
 from npgradcam.cli.predict import predictions_table, ranked
 from npgradcam.errors import ImageError, NpGradcamError
@@ -73,15 +73,15 @@ def explain(options: argparse.Namespace) -> int:
 
 
 def _plan(options: argparse.Namespace) -> Plan:
-    asked = options.method or ["all"]
-    strict = tuple(method for method in METHODS if method in asked)
-    methods = tuple(METHODS) if "all" in asked else strict
+    named = options.method or ()
+    strict = tuple(method for method in METHODS if method in named)
+    methods = tuple(METHODS) if "all" in named else strict or tuple(OF_THE_PAPER)
     if options.layer and not any("layer" in METHODS[method].reads for method in methods):
         raise NpGradcamError(
             f"--layer: expected a method that weighs a layer of your choice, got {', '.join(methods)}; "
             "leave --layer out"
         )
-    model = open_model(options)
+    model = needs_preprocessing(open_model(options))
     layers = layers_of(model, options.layer)
     return Plan(model, methods, strict, layers, tuple(classes_of(model, options.classes)), options.top_k)
 
@@ -90,7 +90,8 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
     model = plan.model
     with _drawing(folder, len(plan.layers) > 1) as drawing:
         sha256 = drawing.pool.submit(sha256_of, photograph.path)
-        tape = model.forward(prepared.x, observed(model, plan.methods, plan.layers), explained_output(model))
+        x, explained = model.arranged(prepared.x), explained_output(model)
+        tape = model.forward(x, observed(model, plan.methods, plan.layers), explained)
         predictions = ranked(model, tape.logits, photograph.name)
         by_index = {p.index: p for p in predictions}
         classes = plan.classes or tuple(p.index for p in predictions[: plan.top])

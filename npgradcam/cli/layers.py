@@ -17,10 +17,15 @@ def layers(options: argparse.Namespace) -> int:
     network, shape = model.network, input_shape(model)
     shapes = network.shapes(shape)
     default = layers_of(model, ())
+    kinds = {name: type(layer).__name__ for name, layer in network.layers(shape).items()}
+    tensors: dict[str, list[str]] = {}
+    for alias, name in network.aliases.items():
+        tensors.setdefault(name, []).append(alias)
     found: list[dict[str, Any]] = [
         {
             "name": node.name,
-            "kind": type(node.layer).__name__,
+            "kind": kinds[node.name],
+            "also": tensors.get(node.name, []),
             "output_shape": list(shapes[node.name]),
             "parameters": sum(p.size for p in node.layer.parameters.values()),
             "default": node.name in default,
@@ -33,12 +38,17 @@ def layers(options: argparse.Namespace) -> int:
         console.result(as_json({**about, "layers": found}))
         return 0
     rows = [
-        (n["name"], n["kind"], _times(n["output_shape"]), f"{n['parameters']:,}", ARROW if n["default"] else "")
-        for n in found
+        (n["name"], n["kind"], _times(n["output_shape"]), f"{n['parameters']:,}", ", ".join(n["also"]),
+         ARROW if n["default"] else "")
+        for n in found if n["kind"] != "Constant"
     ]
-    console.result(f"{model.name}, input {_times(shape)}\n")
-    console.result(table(("name", "kind", "output shape", "parameters", ""), rows, left=("name", "kind", "")))
-    console.result(f"\n{len(found)} layers, {network.parameter_count:,} parameters")
+    named = bool(tensors)  # a file names what flows between its nodes as well
+    heads = ("name", "kind", "output shape", "parameters", "output tensor", "")
+    shown = [range(6), (0, 1, 2, 3, 5)][not named]
+    console.result(f"{model.name}, input {_times(shape)} ({model.layout})\n")
+    console.result(table([heads[i] for i in shown], [[row[i] for i in shown] for row in rows],
+                         left=("name", "kind", "output tensor", "")))
+    console.result(f"\n{len(rows)} layers, {network.parameter_count:,} parameters")
     if not default:
         console.result("no layer with maps lies on every path to the output: choose one with --layer")
     return 0

@@ -23,6 +23,12 @@ CONVENTIONS = {
     "grad_cam": "alpha_k = mean over i, j of d score / d A_k[i, j]; map = ReLU(sum over k of alpha_k A_k)",
     "grad_cam_relu": "after the sum over channels, at the layer's size, before upsampling",
     "counterfactual_grad_cam": "as Grad-CAM with alpha_k = mean of -d score / d A_k",
+    "grad_cam_plus_plus": "w_k = sum of a ReLU(g), g = d score / d A_k[i, j], a = g^2 / (2 g^2 + T g^3) = "
+                          "1 / (2 + T g), T = sum of A_k; a = 0 where that is 0/0 or has a pole; no epsilon; without "
+                          "the factor exp(score) that all w_k share; map = ReLU(sum over k of w_k A_k)",
+    "xgrad_cam": "alpha_k = sum of A_k d score / d A_k over sum of A_k; 0 where that is 0; no epsilon; map as Grad-CAM",
+    "hires_cam": "sum over k of A_k d score / d A_k, cell by cell; the picture shows its ReLU",
+    "layer_cam": "sum over k of A_k ReLU(d score / d A_k), cell by cell, then ReLU; no tanh",
     "cam": "sum over k of w_k A_k with the last linear layer's weights, without its bias; the picture shows its ReLU",
     "guided_grad_cam": "raw Grad-CAM map, not normalised, upsampled to the input, times raw guided signal",
     "rule_gradient": "signal * slope: the derivative",

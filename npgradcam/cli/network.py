@@ -42,6 +42,22 @@ def open_model(options: argparse.Namespace) -> Model:
         raise MissingPackageError(f"{error}; or try the small network that comes along: --model {SMALL}") from None
 
 
+def needs_preprocessing(model: Model) -> Model:
+    """Return the model, if it says how a photograph becomes its input: that is never guessed.
+
+    Raises
+    ------
+    ModelFormatError
+        With the presets.
+    """
+    if model.preprocessing is None:
+        raise ModelFormatError(
+            f"--model {model.source}: the file does not say how photographs become its input; say it with "
+            f"--preprocess: {', '.join(PRESETS)}, or a .json file"
+        )
+    return model
+
+
 def _preprocess(asked: str | None) -> str | Preprocess | None:
     if asked is None or asked in PRESETS:
         return asked
@@ -61,11 +77,14 @@ def _preprocess(asked: str | None) -> str | Preprocess | None:
 
 
 def input_shape(model: Model) -> Shape:
-    """Return the shape (1, C, H, W) of the model's input."""
-    preprocessing = model.preprocessing
-    if preprocessing is None:
-        raise ModelFormatError(f"model {model.name!r} does not say how its input is made; say it with --preprocess")
-    return (1, 1 if preprocessing.channels == "grey" else 3, *preprocessing.size)
+    """Return the shape of the model's input for one photograph, (1, C, H, W) or (1, H, W, C)."""
+    if model.size is None:
+        raise ModelFormatError(
+            f"model {model.name!r} takes pictures of any size; say how its input is made with --preprocess: "
+            f"{', '.join(PRESETS)}, or a .json file"
+        )
+    lengths = {"N": 1, "C": model.channels, "H": model.size[0], "W": model.size[1]}
+    return tuple(lengths[axis] for axis in model.layout)
 
 
 def classes_of(model: Model, asked: Sequence[str]) -> list[int]:
@@ -77,7 +96,7 @@ def classes_of(model: Model, asked: Sequence[str]) -> list[int]:
         If there is no such class, or several.
     """
     output = explained_output(model)
-    count = model.network.shapes(input_shape(model))[output][1]
+    count = model.class_count(output)
     found = []
     for text in asked:
         if text.strip().lstrip("+-").isdecimal():
@@ -107,12 +126,12 @@ def layers_of(model: Model, asked: Sequence[str]) -> tuple[str, ...]:
         return ()
     shapes = model.network.shapes(shape)
     for name in asked:
-        model.network.check_name(name)
-        if len(shapes[name]) != 4:
+        if len(shapes[model.network.resolve(name)]) != 4:
             raise UnknownLayerError(
-                f"--layer {name}: expected maps (N, K, I, J), got {shapes[name]}; `npgradcam layers` lists all shapes"
+                f"--layer {name}: expected maps (N, K, I, J), got {shapes[model.network.resolve(name)]}; "
+                "`npgradcam layers` lists all shapes"
             )
-    return tuple(dict.fromkeys(asked))
+    return tuple(dict.fromkeys(map(model.network.resolve, asked)))
 
 
 def observed(model: Model, methods: Sequence[str], layers: Sequence[str]) -> tuple[str, ...]:

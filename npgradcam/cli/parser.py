@@ -16,7 +16,7 @@ class Method(NamedTuple):
     reads: tuple[str, ...]
 
 
-METHODS = {  # in the order of the rows of grid.png
+OF_THE_PAPER = {  # what the Grad-CAM paper shows side by side, and `explain` where nobody names a method
     "gradient": Method("Gradient", ("input",)),
     "deconvnet": Method("Deconvnet", ("input",)),
     "guided-backprop": Method("Guided backprop", ("input",)),
@@ -25,12 +25,19 @@ METHODS = {  # in the order of the rows of grid.png
     "guided-grad-cam": Method("Guided Grad-CAM", ("layer", "input")),
     "counterfactual-grad-cam": Method("Counterfactual Grad-CAM", ("layer",)),
 }
+RELATIVES = {
+    "grad-cam-plus-plus": Method("Grad-CAM++", ("layer",)),
+    "xgrad-cam": Method("XGrad-CAM", ("layer",)),
+    "hires-cam": Method("HiResCAM", ("layer",)),
+    "layer-cam": Method("LayerCAM", ("layer",)),
+}
+METHODS = {**OF_THE_PAPER, **RELATIVES}  # in the order of the rows of grid.png
 SAMPLES = tuple(sorted(p.stem for p in Path(__file__).parents[1].glob("samples/*") if p.suffix in (".png", ".jpg")))
 
 _ABOUT = "See why a convolutional network decided so: CAM, Grad-CAM and guided backpropagation, on a CPU."
 _EXAMPLES = """\
 examples:
-  npgradcam explain --sample chelsea                           every method, for the network's first guess
+  npgradcam explain --sample chelsea                           seven methods, for the network's first guess
   npgradcam explain cat.jpg --class "tiger cat" --class 967    for two classes, side by side in grid.png
   npgradcam explain *.jpg --method grad-cam --top-k 3          one method, the three best classes of each
   npgradcam explain --sample chelsea --model shapes            a small network that needs no download
@@ -44,6 +51,8 @@ and class, grid.png (rows are methods, columns are classes) and manifest.json, w
 examples:
   npgradcam explain --sample cat_and_coffee --class "tiger cat" --class espresso
   npgradcam explain cat.jpg --method grad-cam --method guided-grad-cam --out why
+  npgradcam explain cat.jpg --method all --out everything
+  npgradcam explain cat.jpg --method grad-cam++ --method layer-cam --layer blocks.10.add
   npgradcam explain cat.jpg --method grad-cam --layer blocks.10.add --layer head.relu
   npgradcam explain cat.jpg --model vgg16 --weights vgg16.pth --json --quiet
 
@@ -61,6 +70,13 @@ Prints name, kind, output shape and parameters of each layer; an arrow marks the
 examples:
   npgradcam layers
   npgradcam layers --model shapes
+"""
+_MODELS = """\
+Prints name, parameters and input of each architecture, whether it ends as CAM needs it, and where its weights are.
+
+examples:
+  npgradcam models
+  npgradcam explain cat.jpg --model resnet18 --weights resnet18.pth
 """
 
 
@@ -80,6 +96,7 @@ def build_parser() -> argparse.ArgumentParser:
     _explain(_command(commands, "explain", "draw why a network says what it says of a photograph", _EXPLAIN))
     _predict(_command(commands, "predict", "print a network's best classes for a photograph", _PREDICT))
     _layers(_command(commands, "layers", "print a network's layers", _LAYERS))
+    _models(_command(commands, "models", "print the architectures that have a name", _MODELS))
     return top
 
 
@@ -96,8 +113,9 @@ def _command(commands: argparse._SubParsersAction[Parser], name: str, does: str,
 def _explain(p: Parser) -> None:
     _photographs(p)
     what = p.add_argument_group("what to explain")
-    what.add_argument("--method", action="append", choices=("all", *METHODS), metavar="METHOD",
-                      help=f"all (default; what does not apply says so), or {', '.join(METHODS)}; repeat it")
+    what.add_argument("--method", action="append", type=_method, choices=("all", *METHODS), metavar="METHOD",
+                      help=f"{', '.join(METHODS)}, or all; repeat it (default: the first {len(OF_THE_PAPER)}, those of "
+                           "the Grad-CAM paper; one that does not apply to the network says so)")
     what.add_argument("--class", action="append", dest="classes", default=[], metavar="INDEX|LABEL",
                       help="a class to explain, by number or by name; repeat it (default: the network's first guess)")
     what.add_argument("--top-k", type=_positive, default=1, metavar="K",
@@ -122,6 +140,10 @@ def _predict(p: Parser) -> None:
 
 def _layers(p: Parser) -> None:
     _model(p)
+    p.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
+def _models(p: Parser) -> None:
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
@@ -155,6 +177,10 @@ def _printing(p: Parser, json_help: str) -> None:
     group.add_argument("--json", action="store_true", help=json_help)
     quiet = "no progress, no summary, no notes: only errors, and what --json or predict prints"
     group.add_argument("--quiet", action="store_true", help=quiet)
+
+
+def _method(text: str) -> str:
+    return text.replace("++", "-plus-plus")  # Grad-CAM++, where it is to be a file's name as well
 
 
 def _positive(text: str) -> int:

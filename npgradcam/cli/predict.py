@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from npgradcam.cli.console import Console, as_json, readable, table, warm_up
-from npgradcam.cli.network import open_model
+from npgradcam.cli.network import needs_preprocessing, open_model
 from npgradcam.cli.photographs import photographs
 from npgradcam.errors import ImageError, ModelFormatError
 from npgradcam.methods.start import explained_output
@@ -24,7 +24,7 @@ def predict(options: argparse.Namespace) -> int:
     """Print the best classes of each photograph; return 4 where one of them could not be read."""
     console = Console(options.quiet)
     asked = photographs(options)
-    model = open_model(options)
+    model = needs_preprocessing(open_model(options))
     found: list[dict[str, Any]] = []
     bad = False
     for n, photograph in enumerate(console.progress(asked)):
@@ -36,7 +36,7 @@ def predict(options: argparse.Namespace) -> int:
             continue
         if not found:
             warm_up(console, options.dtype, options.backend)
-        tape = model.forward(prepared.x, output=explained_output(model))
+        tape = model.forward(model.arranged(prepared.x), output=explained_output(model))
         best = ranked(model, tape.logits, photograph.name)[: options.top_k]
         found.append({"image": readable(photograph.path), "predictions": [asdict(p) for p in best]})
         if not options.json:

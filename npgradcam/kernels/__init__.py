@@ -22,12 +22,15 @@ __all__ = [
     "max_pool2d_adjoint", "resolve", "session", "warmup",
 ]
 
-Padding = Quad | Literal["same"]
+Padding = Quad | Literal["same", "same_lower"]
 
 
 def resolve(padding: Padding, shape: Shape, kernel: Pair, stride: Pair, dilation: Pair) -> Quad:
-    """Return (top, left, bottom, right); "same" depends on the input's size."""
-    return geometry.same(shape, kernel, stride, dilation) if padding == "same" else padding
+    """Return (top, left, bottom, right); "same" and "same_lower" depend on the input's size."""
+    if not isinstance(padding, str):
+        return padding
+    before, after = (same := geometry.same(shape, kernel, stride, dilation))[:2], same[2:]
+    return (*before, *after) if padding == "same" else (*after, *before)
 
 
 @in_session

@@ -8,7 +8,8 @@ from npgradcam import kernels
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, Pair, Quad, Shape
 
-from .layer import Layer, expect_axes, expect_channels, expect_whole
+from .layer import Layer, expect_axes, expect_channels
+from .windows import expect_windows
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -20,8 +21,9 @@ class Conv2d(Layer):
     weight : ndarray of shape (O, C / groups, U, V)
     bias : ndarray of shape (O,), optional
     stride, dilation : (int, int)
-    padding : (top, left, bottom, right) or "same"
-        Zeros around the picture; "same" is TensorFlow's, I = ceil(H / s), an odd cell at the bottom and right.
+    padding : (top, left, bottom, right), "same" or "same_lower"
+        Zeros around the picture; "same" is TensorFlow's, I = ceil(H / s), an odd cell at the bottom and right;
+        "same_lower" puts it at the top and left.
     groups : int
         Output channels see only the input channels of their own group; groups = C is a depthwise convolution.
     """
@@ -42,15 +44,7 @@ class Conv2d(Layer):
                 f"Conv2d: expected weight (O, C / groups, U, V), bias (O,) and groups that divide O, "
                 f"got {self.weight.shape}, {None if self.bias is None else self.bias.shape}, groups {groups}"
             )
-        expect_whole("stride", self.stride, 2)
-        expect_whole("dilation", self.dilation, 2)
-        if self.padding != "same":
-            expect_whole("padding", self.padding, 4)
-        if min(self.stride + self.dilation) < 1 or (self.padding != "same" and min(self.padding) < 0):
-            raise ShapeError(
-                f"Conv2d: expected stride and dilation >= 1 and padding >= 0, "
-                f"got {self.stride}, {self.dilation}, {self.padding}"
-            )
+        expect_windows("Conv2d", (self.weight.shape[2], self.weight.shape[3]), self.stride, self.padding, self.dilation)
 
     def forward(self, x: Array) -> tuple[Array, Shape]:  # (N, C, H, W) -> (N, O, I, J)
         # y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] x[n, c, s i + d u - p, s j + d v - p]

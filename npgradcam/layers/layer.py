@@ -22,14 +22,15 @@ class Layer:
     batch on its first axis, so that one image's part can be taken out of it.
     """
 
-    inputs: ClassVar[int | None] = 1  # how many arrays go in; None: one or more
+    inputs: ClassVar[int | None] = 1  # how many arrays arrive; None: one or more
+    reads_shapes: ClassVar[bool] = False  # whether the output follows from the inputs' shapes alone
 
     def forward(self, *xs: Array) -> tuple[Array, Any]:
         """Return the output and what `backward` will read."""
         raise NotImplementedError
 
-    def backward(self, signal: Array, cache: Any) -> tuple[Array, ...]:
-        """Return one signal per input: the transposed derivative applied to `signal`."""
+    def backward(self, signal: Array, cache: Any) -> tuple[Array | None, ...]:
+        """Return one signal per input: the transposed derivative applied to `signal`; None for whole numbers."""
         raise NotImplementedError
 
     def parameter_gradients(self, signal: Array, x: Array) -> dict[str, Array]:
@@ -39,6 +40,15 @@ class Layer:
     def output_shape(self, *shapes: Shape) -> Shape:
         """Return the output's shape for inputs of these shapes; most layers keep it."""
         return shapes[0]
+
+    @property
+    def differentiable(self) -> bool:
+        """Whether a signal passes: not where whole numbers or truth values come out."""
+        return True
+
+    def keeps_batch(self, *shapes: Shape) -> bool:
+        """Whether row n of the output depends on row n of each input alone; most layers treat every image alone."""
+        return True
 
     @property
     def rectifies(self) -> bool:
@@ -63,8 +73,11 @@ class Layer:
         return self.arrays
 
     def astype(self: Self, dtype: Any) -> Self:
-        """Return the same layer in another precision; arrays that fit already are not copied."""
-        arrays = {name: np.require(value, dtype, ["C", "A", "W"]) for name, value in self.arrays.items()}
+        """Return the same layer in another precision; arrays that fit, or hold whole numbers, are not copied."""
+        arrays = {
+            name: np.require(value, dtype, ["C", "A", "W"])
+            for name, value in self.arrays.items() if value.dtype.kind == "f"
+        }
         return replace(self, **arrays) if arrays else self  # type: ignore[type-var]
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from npgradcam import kernels
 from npgradcam.errors import ShapeError
 from npgradcam.kernels import geometry
-from npgradcam.typing import Array, Pair, Quad, Shape
+from npgradcam.typing import Array, IntArray, Pair, Quad, Shape
 
 from .layer import Layer, expect_axes, expect_whole
+from .windows import expect_windows
 
 
 class _Pool2d(Layer):
@@ -20,25 +21,32 @@ class _Pool2d(Layer):
 
     kernel: Pair
     stride: Pair
-    padding: Quad
+    padding: kernels.Padding
     ceil: bool
-    dilation: Pair = (1, 1)
+    dilation: Pair
 
     def __post_init__(self) -> None:
-        for name, count in (("kernel", 2), ("stride", 2), ("padding", 4), ("dilation", 2)):
-            expect_whole(name, getattr(self, name), count)
-        if min(self.kernel + self.stride + self.dilation) < 1 or min(self.padding) < 0:
-            raise ShapeError(f"expected kernel, stride, dilation >= 1 and padding >= 0, got {self}")
+        expect_windows(type(self).__name__, self.kernel, self.stride, self.padding, self.dilation)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         expect_axes(shapes[0], "NCHW")
-        sizes = geometry.output_sizes(shapes[0], self.kernel, self.stride, self.padding, self.dilation, self.ceil)
-        for axis in (0, 1):
-            looks_at = self.stride[axis] * np.arange(sizes[axis])[:, None] - self.padding[axis]
-            looks_at = looks_at + self.dilation[axis] * np.arange(self.kernel[axis])
-            if not ((looks_at >= 0) & (looks_at < shapes[0][2 + axis])).any(axis=1).all():
-                raise ShapeError(f"a window of {self} sees only padding of shape {shapes[0]}, so it has no value")
+        pad = self._padding(shapes[0])
+        sizes = geometry.output_sizes(shapes[0], self.kernel, self.stride, pad, self.dilation, self.ceil)
+        if not self._counts(shapes[0], sizes, frame=(0, 0, 0, 0)).all():
+            raise ShapeError(f"a window of {self} sees only padding of shape {shapes[0]}, so it has no value")
         return (*shapes[0][:2], *sizes)
+
+    def _padding(self, shape: Shape) -> Quad:
+        return kernels.resolve(self.padding, shape, self.kernel, self.stride, self.dilation)
+
+    def _counts(self, shape: Shape, sizes: Pair, frame: Quad) -> IntArray:
+        """How many cells of each window lie in the picture or in a frame (top, left, bottom, right) of it; (I, J)."""
+        pad, counts = self._padding(shape), []
+        for axis in (0, 1):
+            cells = self.stride[axis] * np.arange(sizes[axis])[:, None] - pad[axis]
+            cells = cells + self.dilation[axis] * np.arange(self.kernel[axis])  # (I, U): where window i looks
+            counts.append(((cells >= -frame[axis]) & (cells < shape[2 + axis] + frame[2 + axis])).sum(axis=1))
+        return np.asarray(counts[0][:, None] * counts[1])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -48,29 +56,29 @@ class MaxPool2d(_Pool2d):
     Parameters
     ----------
     kernel, stride, dilation : (int, int)
-    padding : (top, left, bottom, right)
-        Padding is minus infinity: it never wins.
+    padding : (top, left, bottom, right), "same" or "same_lower"
+        Padding is minus infinity: it never wins. "same" is TensorFlow's, as in `Conv2d`.
     ceil : bool
         Round the number of windows up instead of down.
     """
 
     kernel: Pair
     stride: Pair
-    padding: Quad = (0, 0, 0, 0)
+    padding: kernels.Padding = (0, 0, 0, 0)
     ceil: bool = False
     dilation: Pair = (1, 1)
 
     def forward(self, x: Array) -> tuple[Array, Any]:  # (N, C, H, W) -> (N, C, I, J)
         # y[n,c,i,j] = max_{u,v} x[n, c, s i + d u - p, s j + d v - p], and which cell it was
         _, _, I, J = self.output_shape(x.shape)
-        y, winner = kernels.max_pool2d(x, self.kernel, self.stride, self.padding, self.dilation, (I, J))
+        y, winner = kernels.max_pool2d(x, self.kernel, self.stride, self._padding(x.shape), self.dilation, (I, J))
         return y, (winner, x.shape)
 
     def backward(self, signal: Array, cache: Any) -> tuple[Array]:  # (R, C, I, J) -> (R, C, H, W)
         # dx[n, c, winner of (i,j)] += signal[n,c,i,j]
         winner, shape = cache
-        geometry = (self.kernel, self.stride, self.padding, self.dilation, shape)
-        return (kernels.max_pool2d_adjoint(signal, winner, *geometry),)
+        windows = (self.kernel, self.stride, self._padding(shape), self.dilation)
+        return (kernels.max_pool2d_adjoint(signal, winner, *windows, shape),)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -79,8 +87,8 @@ class AvgPool2d(_Pool2d):
 
     Parameters
     ----------
-    kernel, stride : (int, int)
-    padding : (top, left, bottom, right)
+    kernel, stride, dilation : (int, int)
+    padding : (top, left, bottom, right), "same" or "same_lower"
     ceil : bool
         Round the number of windows up instead of down.
     count_include_pad : bool
@@ -90,40 +98,30 @@ class AvgPool2d(_Pool2d):
 
     kernel: Pair
     stride: Pair
-    padding: Quad = (0, 0, 0, 0)
+    padding: kernels.Padding = (0, 0, 0, 0)
     ceil: bool = False
     count_include_pad: bool = True
+    dilation: Pair = (1, 1)
 
     def forward(self, x: Array) -> tuple[Array, Shape]:  # (N, C, H, W) -> (N, C, I, J)
-        # y[n,c,i,j] = 1/count[i,j] sum_{u,v} x[n, c, s i + u - p, s j + v - p]: a convolution with a kernel of ones
-        _, C, I, J = self.output_shape(x.shape)
-        ones, pad = np.ones((C, 1, *self.kernel), x.dtype), self._overhang(x.shape, (I, J))
-        y = kernels.correlate2d(x, ones, self.stride, pad, (1, 1), groups=C)
-        return y / self._count(x.shape, (I, J)).astype(x.dtype), x.shape
+        # y[n,c,i,j] = 1/count[i,j] sum_{u,v} x[n, c, s i + d u - p, s j + d v - p]: a convolution with a kernel of ones
+        ones, padding, count = self._mean(x.shape, x.dtype)
+        return kernels.correlate2d(x, ones, self.stride, padding, self.dilation, len(ones)) / count, x.shape
 
     def backward(self, signal: Array, shape: Shape) -> tuple[Array]:  # (R, C, I, J) -> (R, C, H, W)
-        # dx[n, c, s i + u - p, s j + v - p] += signal[n,c,i,j] / count[i,j]
+        # dx[n, c, s i + d u - p, s j + d v - p] += signal[n,c,i,j] / count[i,j]
+        ones, padding, count = self._mean(shape, signal.dtype)
+        share = signal / count
+        return (kernels.correlate2d_adjoint(share, ones, self.stride, padding, self.dilation, len(ones), shape),)
+
+    def _mean(self, shape: Shape, dtype: Any) -> tuple[Array, Quad, Array]:
+        """Return the kernel of ones (C, 1, U, V), a padding that ends where the last window ends, and count (I, J)."""
         _, C, I, J = self.output_shape(shape)
-        ones, pad = np.ones((C, 1, *self.kernel), signal.dtype), self._overhang(shape, (I, J))
-        share = signal / self._count(shape, (I, J)).astype(signal.dtype)
-        return (kernels.correlate2d_adjoint(share, ones, self.stride, pad, (1, 1), C, shape),)
-
-    def _overhang(self, shape: Shape, sizes: Pair) -> Quad:
-        """Padding that ends where the last window ends, so that `ceil` and floor are the same sum."""
-        top, left = self.padding[:2]
-        height, width = geometry.reach(sizes, self.kernel, self.stride, (1, 1))
-        return (top, left, max(0, height - top - shape[2]), max(0, width - left - shape[3]))
-
-    def _count(self, shape: Shape, sizes: Pair) -> Array:
-        """How many cells the mean of window (i, j) divides by; (I, J)."""
-        top, left, bottom, right = self.padding
-        edges = (top, bottom, left, right) if self.count_include_pad else (0, 0, 0, 0)
-        counts = []
-        for axis, before, end in ((0, edges[0], edges[1]), (1, edges[2], edges[3])):
-            first = self.stride[axis] * np.arange(sizes[axis]) - self.padding[axis]
-            last = np.minimum(first + self.kernel[axis], shape[2 + axis] + end)
-            counts.append(last - np.maximum(first, -before))
-        return np.asarray(counts[0][:, None] * counts[1], dtype=np.float64)
+        top, left, *_ = pad = self._padding(shape)
+        height, width = geometry.reach((I, J), self.kernel, self.stride, self.dilation)
+        count = self._counts(shape, (I, J), frame=pad if self.count_include_pad else (0, 0, 0, 0))
+        ends = (top, left, height - top - shape[2], width - left - shape[3])
+        return np.ones((C, 1, *self.kernel), dtype), ends, count.astype(dtype)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

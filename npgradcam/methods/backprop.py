@@ -11,7 +11,7 @@ from npgradcam.network import Network
 from npgradcam.typing import Array
 
 from .records import InputSignal, about, check_signal_shape
-from .start import Images, Score, network_of, tape_of
+from .start import Images, Score, layout_of, network_of, tape_of
 from .target import rows
 
 NAMES = {"gradient": "gradient", "deconvnet": "deconvnet", "guided": "guided-backprop"}
@@ -38,7 +38,8 @@ def backprop(net: Network | Model, images: Images, target: Any = None, rule: str
     Returns
     -------
     InputSignal
-        `signal` (R, C, H, W); under "gradient" it is dy^c/dx, in units of score per unit of the preprocessed input.
+        `signal` (R, C, H, W), or as the input's axes lie; under "gradient" it is dy^c/dx, in units of score per unit
+        of the preprocessed input.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def backprop(net: Network | Model, images: Images, target: Any = None, rule: str
     if rule not in NAMES:
         raise NpGradcamError(f"rule: expected one of {', '.join(NAMES)}, got {rule!r}")
     network = network_of(net)
-    input = input or network.inputs[0]
+    input = network.resolve(input or network.inputs[0])
     tape = tape_of(net, images, (input,), output, score)
     row = rows(tape, target, seed, region, getattr(net, "labels", None))
     gates = network.rectifiers(tape.output, input)
@@ -70,4 +71,5 @@ def backprop(net: Network | Model, images: Images, target: Any = None, rule: str
         )
     signal = network.backward(tape, row.seed, down_to=input, rule=rules.find(rule), image=row.image)
     check_signal_shape(signal)
-    return InputSignal(**about(net, tape, row, NAMES[rule]), rule=rule, signal=signal, gates=len(gates))
+    return InputSignal(**about(net, tape, row, NAMES[rule]), rule=rule, signal=signal, gates=len(gates),
+                       layout=layout_of(tape, input) or "NCHW")

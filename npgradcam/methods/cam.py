@@ -7,9 +7,23 @@ from typing import Any
 import numpy as np
 
 from npgradcam.errors import NpGradcamError
-from npgradcam.layers import Dropout, Flatten, GlobalAvgPool2d, Linear
+from npgradcam.layers import (
+    Add,
+    Dropout,
+    Flatten,
+    GlobalAvgPool2d,
+    Identity,
+    Layer,
+    Linear,
+    MatMul,
+    ReduceMean,
+    Reshape,
+    Squeeze,
+)
 from npgradcam.models import Model
 from npgradcam.network import Network
+from npgradcam.topology import Topology
+from npgradcam.typing import Array
 
 from .grad_cam import weighted_sum
 from .records import ClassActivationMap, about
@@ -60,15 +74,15 @@ def cam(net: Network | Model, images: Images, target: Any = None, *, output: str
     tape = tape_of(net, images, (layer,), output, score)
     row = rows(tape, target, labels=getattr(net, "labels", None))
 
-    A = spatial(tape.activation(layer), layer)  # A^k_ij                              (N, K, I, J)
-    w = head.weight[row.target]  # w^c_k                                              (R, K)
+    A, _ = spatial(tape, layer)  # A^k_ij                                             (N, K, I, J)
+    w = head[row.target]  # w^c_k                                                     (R, K)
     signed_cam = weighted_sum(w, A, row.image)  # M_c(i,j) = sum_k w^c_k A^k_ij       eq. (2)
     return ClassActivationMap(**about(net, tape, row, "cam"), layer=layer, activations=A, gradients=None, alpha=w,
                               signed_cam=signed_cam, cam=np.maximum(signed_cam, 0))
 
 
-def cam_head(network: Network, output: str) -> tuple[str, Linear]:
-    """Return the layer whose maps are pooled, and the linear layer that weighs the means.
+def cam_head(network: Topology, output: str) -> tuple[str, Array]:
+    """Return the layer whose maps are pooled, and the weights (classes, K) of the linear layer that weighs the means.
 
     Raises
     ------
@@ -76,18 +90,34 @@ def cam_head(network: Network, output: str) -> tuple[str, Linear]:
         Naming what stands in the way.
     """
     node = network[output]
-    head, way = node.layer, [f"{type(node.layer).__name__} {output!r}"]
-    if isinstance(head, Linear):
-        name = node.inputs[0]
-        while name not in network.inputs:
-            node = network[name]
-            if isinstance(node.layer, GlobalAvgPool2d) or getattr(node.layer, "sizes", None) == (1, 1):
-                return node.inputs[0], head
-            way.append(f"{type(node.layer).__name__} {name!r}")
-            if not isinstance(node.layer, (Flatten, Dropout)):
-                break
-            name = node.inputs[0]
+    way = [f"{type(node.layer).__name__} {node.name!r}"]
+    if isinstance(node.layer, Add) and node.layer.constant is not None and node.inputs[0] not in network.inputs:
+        node = network[node.inputs[0]]  # a bias that a file adds by itself
+        way.append(f"{type(node.layer).__name__} {node.name!r}")
+    head = _weights(node.layer)
+    while head is not None and node.inputs[0] not in network.inputs:
+        node = network[node.inputs[0]]
+        if _pools_globally(node.layer):
+            return node.inputs[0], head
+        way.append(f"{type(node.layer).__name__} {node.name!r}")
+        if not isinstance(node.layer, (Flatten, Dropout, Identity, Reshape, Squeeze)):
+            break
     raise NoCamHeadError(
         f"CAM needs global average pooling and one linear layer at the end of the network, got {' after '.join(way)}; "
         "Grad-CAM (grad_cam) generalises CAM to any network"
     )
+
+
+def _weights(layer: Layer) -> Array | None:
+    """Return a linear layer's weights as (classes, K), else None."""
+    if isinstance(layer, Linear):
+        return layer.weight
+    if isinstance(layer, MatMul) and layer.second is not None and layer.second.ndim == 2:
+        return layer.second.T
+    return None
+
+
+def _pools_globally(layer: Layer) -> bool:
+    if isinstance(layer, ReduceMean):
+        return layer.axes is not None and sorted(layer.axes) in ([2, 3], [-2, -1], [1, 2], [-3, -2])
+    return isinstance(layer, GlobalAvgPool2d) or getattr(layer, "sizes", None) == (1, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,9 @@ from npgradcam.models import Model
 from npgradcam.network import Network
 from npgradcam.typing import Array
 
-from .grad_cam import weighted_sum
-from .records import COUNTERFACTUAL, ClassActivationMap, about
-from .start import Images, Score, layer_of, network_of, spatial, tape_of
-from .target import rows
+from .grad_cam import grad_cam, maps_and_gradients
+from .records import COUNTERFACTUAL, ClassActivationMap
+from .start import Images, Score
 
 
 def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = None, layer: str | None = None, *,
@@ -41,15 +41,14 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
     ----------
     .. [1] Selvaraju et al., "Counterfactual Explanations": ICCV 2017, section 7; IJCV 2020, section 3.3.
     """
-    layer = layer_of(net, images, layer, output, score)
-    tape = tape_of(net, images, (layer,), output, score)
-    row = rows(tape, target, seed, region, getattr(net, "labels", None))
+    e = grad_cam(net, images, target, layer, seed=seed, region=region, output=output, score=score)
+    return counterfactual_of(e)
 
-    A = spatial(tape.activation(layer), layer)  # A^k_ij                                     (N, K, I, J)
-    dA = network_of(net).backward(tape, row.seed, down_to=layer, image=row.image)  # dy^c/dA^k_ij   (R, K, I, J)
+
+def counterfactual_of(e: ClassActivationMap) -> ClassActivationMap:
+    """Return the counterfactual of what Grad-CAM's record holds."""
+    A, dA = maps_and_gradients(e)  # A^k_ij, dy^c/dA^k_ij                 (R, K, I, J)
 
     alpha = -dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij -dy^c/dA^k_ij
-    signed_cam = weighted_sum(alpha, A, row.image)
-    cam = np.maximum(signed_cam, 0)
-    return ClassActivationMap(**about(net, tape, row, COUNTERFACTUAL), layer=layer, activations=A,
-                              gradients=dA, alpha=alpha, signed_cam=signed_cam, cam=cam)
+    signed_cam = np.einsum("rk,rkij->rij", alpha, A)
+    return replace(e, method=COUNTERFACTUAL, alpha=alpha, signed_cam=signed_cam, cam=np.maximum(signed_cam, 0))

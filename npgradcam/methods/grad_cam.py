@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from npgradcam.errors import NpGradcamError
 from npgradcam.models import Model
 from npgradcam.network import Network
 from npgradcam.typing import Array, IntArray
@@ -73,8 +74,9 @@ def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: st
     tape = tape_of(net, images, (layer,), output, score)
     row = rows(tape, target, seed, region, getattr(net, "labels", None))
 
-    A = spatial(tape.activation(layer), layer)  # A^k_ij                                     (N, K, I, J)
-    dA = network_of(net).backward(tape, row.seed, down_to=layer, image=row.image)  # dy^c/dA^k_ij   (R, K, I, J)
+    A, order = spatial(tape, layer)  # A^k_ij                                                (N, K, I, J)
+    dA = network_of(net).backward(tape, row.seed, down_to=layer, image=row.image)
+    dA = dA.transpose(order)  # dy^c/dA^k_ij                                                 (R, K, I, J)
 
     alpha = dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij dy^c/dA^k_ij                      eq. (1)
     signed_cam = weighted_sum(alpha, A, row.image)  #   sum_k alpha^c_k A^k
@@ -85,6 +87,23 @@ def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: st
 
 def weighted_sum(alpha: Array, activations: Array, image: IntArray) -> Array:
     """sum_k alpha_k A^k for each row, of its own image: (R, K), (N, K, I, J) -> (R, I, J)."""
-    one = len(activations) == 1  # then every row reads the same maps, and nothing is copied
-    A = np.broadcast_to(activations, (len(alpha), *activations.shape[1:])) if one else activations[image]
-    return np.asarray(np.einsum("rk,rkij->rij", alpha, A))
+    return np.asarray(np.einsum("rk,rkij->rij", alpha, _of_rows(activations, image)))
+
+
+def maps_and_gradients(e: ClassActivationMap) -> tuple[Array, Array]:
+    """Return A^k of each row's own image and dy^c/dA^k, both (R, K, I, J): what Grad-CAM and its relatives weigh.
+
+    Raises
+    ------
+    NpGradcamError
+        If the record has no gradients.
+    """
+    if e.gradients is None:
+        raise NpGradcamError(f"expected a record with gradients, got one of {e.method}; take one of grad_cam")
+    return _of_rows(e.activations, e.image), e.gradients
+
+
+def _of_rows(activations: Array, image: IntArray) -> Array:
+    if len(activations) == 1:  # every row reads the same maps, and nothing is copied
+        return np.broadcast_to(activations, (len(image), *activations.shape[1:]))
+    return np.asarray(activations[image])

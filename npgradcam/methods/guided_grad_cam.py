@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from npgradcam import maps
 from npgradcam.models import Model
 from npgradcam.network import Network
@@ -75,8 +77,10 @@ def guided_grad_cam(net: Network | Model, images: Images, target: Any = None, la
 
 def product(where: ClassActivationMap, what: InputSignal) -> GuidedGradCam:
     """Multiply Grad-CAM (R, I, J) and guided backpropagation (R, C, H, W) of the same rows."""
-    upsampled = maps.upsample(where.cam, (what.signal.shape[2], what.signal.shape[3]))  #             (R, H, W)
-    signal = what.signal * upsampled[:, None]  # the element-wise product
+    height, width = (what.signal.shape[what.layout.index(axis)] for axis in "HW")
+    upsampled = maps.upsample(where.cam, (height, width))  #                                          (R, H, W)
+    signal = what.signal * np.expand_dims(upsampled, what.layout.index("C"))  # the element-wise product
     shared = {name: getattr(what, name) for name in ("output", "logits", "target", "image", "preprocessing", "labels")}
-    return GuidedGradCam(**shared, method="guided-grad-cam", rule="guided", gates=what.gates, signal=signal,
+    return GuidedGradCam(**shared, method="guided-grad-cam", rule="guided", gates=what.gates, layout=what.layout,
+                         signal=signal,
                          grad_cam=where, backprop=what, upsampled=upsampled)

@@ -4,25 +4,40 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from npgradcam import layout
 from npgradcam.errors import UnknownLayerError
 from npgradcam.layers import (
     AdaptiveAvgPool2d,
+    Add,
     AvgPool2d,
-    BatchNorm2d,
+    BatchNorm,
+    Cast,
     Conv2d,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
+    Identity,
+    Layer,
     MaxPool2d,
     Pad,
+    PadAxes,
+    ReduceMax,
+    ReduceMean,
+    Reshape,
+    Resize,
     Softmax,
+    Squeeze,
+    Transpose,
+    Unsqueeze,
 )
 from npgradcam.models import Model
 from npgradcam.network import Network
 from npgradcam.typing import Shape
 
-POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d)
-STEP_OVER = (*POOLS, Dropout, Pad)
+POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, ReduceMean, ReduceMax)
+STEP_OVER = (*POOLS, Dropout, Identity, Transpose, Cast, Pad, PadAxes)
+RESHAPES = (Flatten, Reshape, Squeeze, Unsqueeze, Resize, Softmax)
 
 
 def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], output: str | None = None) -> str:
@@ -30,9 +45,9 @@ def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], outp
 
     Walk from the output towards the image through the nodes that every path passes, to the first whose maps have more
     than one cell, and step over poolings, dropout and padding: relu5_3 in VGG-16, the last block's output after
-    addition and ReLU in a ResNet. Where those maps are already one per class (only pooling and reshaping follow, and
-    a convolution with as many channels as classes makes them), take that convolution's input instead: its maps are
-    features, not answers.
+    addition and ReLU in a ResNet. Where those maps are already one per class (only pooling, resizing and reshaping
+    follow, and a 1x1 convolution with as many channels as classes makes them), take that convolution's input instead:
+    its maps are features, not answers. Rows and columns are found whatever the order of the axes (`layout.axes`).
 
     Parameters
     ----------
@@ -49,19 +64,19 @@ def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], outp
     """
     network = net.network if isinstance(net, Model) else net
     output = output or network.outputs[0]
-    shapes = network.shapes(shape)
-    passed = dominators(network, output)
-    for name in passed:
-        if name not in network.inputs and _cells(shapes[name]) > 1 and name != output:
-            chosen = _skip(network, name, STEP_OVER)
+    shapes, layers, letters = network.shapes(shape), network.layers(shape), layout.axes(network, shape)
+    cells = {name: _cells(shapes[name], letters[name]) for name in shapes}
+    for name in dominators(network, output):
+        if name not in network.inputs and cells[name] > 1:
+            chosen = _skip(network, layers, name)
             if chosen in network.inputs:
                 break
-            if _are_class_maps(network, chosen, output, shapes):
-                convolution = _skip(network, chosen, STEP_OVER, rectifiers=True)
-                chosen = _skip(network, network[convolution].inputs[0], STEP_OVER)
+            if _are_class_maps(network, layers, chosen, output, shapes, letters):
+                convolution = _skip(network, layers, chosen, after_convolution=True)
+                chosen = _skip(network, layers, network[convolution].inputs[0])
             if chosen not in network.inputs:
                 return chosen
-    spatial = [node.name for node in network.nodes if _cells(shapes[node.name]) > 1]
+    spatial = [node.name for node in network.nodes if cells[node.name] > 1]
     raise UnknownLayerError(
         f"no layer of spatial features lies on every path to {output!r}; say which with layer=: "
         f"{', '.join(spatial[-8:]) or 'none has any'}"
@@ -69,40 +84,51 @@ def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], outp
 
 
 def dominators(network: Network, output: str) -> list[str]:
-    """Return the nodes that lie on every path from the inputs to `output`, nearest to the output first."""
+    """Return the nodes that every signal from `output` to an input passes, nearest to the output first."""
     passed: dict[str, list[str]] = {name: [name] for name in network.inputs}
     for node in network.nodes:
-        first, *others = (passed[name] for name in node.inputs)
-        common = [name for name in first if all(name in other for other in others)]
-        passed[node.name] = [node.name, *common]
-    return passed[output][1:]
+        paths = [passed[name] for name in node.pays if name in passed]
+        if paths:  # else no signal gets from here to an input
+            first, *others = paths
+            passed[node.name] = [node.name, *(name for name in first if all(name in other for other in others))]
+    return passed.get(network.resolve(output), [])[1:]
 
 
-def _cells(shape: Shape) -> int:
-    """How many places a map of this shape tells apart: H W for (N, C, H, W), else 1."""
-    return shape[2] * shape[3] if len(shape) == 4 else 1
+def _cells(shape: Shape, letters: str | None) -> int:
+    """How many places a map of this shape tells apart: H W where the axes are known to be rows and columns, else 1."""
+    first = layout.channels_first(letters)
+    return 1 if first is None or len(shape) != 4 else shape[first[2]] * shape[first[3]]
 
 
-def _skip(network: Network, name: str, kinds: tuple[type, ...], rectifiers: bool = False) -> str:
-    """Step from a node to its input while its layer is of one of these kinds."""
+def _skip(network: Network, layers: Mapping[str, Layer], name: str, after_convolution: bool = False) -> str:
+    """Step from a node to its input while its layer only pools or moves; also over what follows a convolution."""
     while name not in network.inputs:
-        layer = network[name].layer
-        if not (isinstance(layer, kinds) or (rectifiers and (layer.rectifies or isinstance(layer, BatchNorm2d)))):
+        layer = layers[name]
+        follows = after_convolution and (
+            layer.rectifies or isinstance(layer, BatchNorm) or (isinstance(layer, Add) and layer.constant is not None)
+        )
+        if not (isinstance(layer, STEP_OVER) or follows):
             break
         name = network[name].inputs[0]
     return name
 
 
-def _are_class_maps(network: Network, name: str, output: str, shapes: Mapping[str, Shape]) -> bool:
-    """Whether only pooling and reshaping lie between `name` and the output, and a convolution makes a map per class."""
-    classes = shapes[output][1]
-    if shapes[name][1] != classes:
+def _are_class_maps(network: Network, layers: Mapping[str, Layer], name: str, output: str,
+                    shapes: Mapping[str, Shape], letters: Mapping[str, str | None]) -> bool:
+    """Whether only pooling and reshaping lie between `name` and the output, and a 1x1 convolution makes class maps."""
+    if _channels(shapes[name], letters[name]) != _channels(shapes[output], letters[output]):
         return False
     at = output
     while at != name:
-        layer = network[at].layer if at not in network.inputs else None
-        if not (isinstance(layer, (*STEP_OVER, Flatten, Softmax)) or (layer is not None and layer.rectifies)):
+        layer = layers.get(at)
+        if not (isinstance(layer, (*STEP_OVER, *RESHAPES)) or (layer is not None and layer.rectifies)):
             return False
         at = network[at].inputs[0]
-    maker = _skip(network, name, STEP_OVER, rectifiers=True)
-    return maker not in network.inputs and isinstance(network[maker].layer, Conv2d)
+    maker = _skip(network, layers, name, after_convolution=True)
+    layer = layers.get(maker)
+    return isinstance(layer, Conv2d) and layer.weight.shape[2:] == (1, 1)
+
+
+def _channels(shape: Shape, letters: str | None) -> int:
+    """How many channels or classes there are: on axis 1 where nothing else is known."""
+    return shape[letters.index("C") if letters and "C" in letters else 1] if len(shape) > 1 else 1

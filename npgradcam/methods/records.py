@@ -23,7 +23,9 @@ COUNTERFACTUAL = "counterfactual-grad-cam"
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class ClassActivationMap(Explanation):
-    """CAM and Grad-CAM: maps that are weighted by how much a class likes them, and summed.
+    """CAM, Grad-CAM and their relatives: maps that are weighted by how much a class likes them, and summed.
+
+    A method weighs either whole channels (`alpha`) or every cell of every channel (`cell_weights`); the other is None.
 
     Attributes
     ----------
@@ -33,23 +35,27 @@ class ClassActivationMap(Explanation):
         A^k.
     gradients : ndarray of shape (R, K, I, J), or None
         dy^c/dA^k; None for CAM, which needs none.
-    alpha : ndarray of shape (R, K)
-        The channels' weights: alpha^c_k for Grad-CAM, the head's w^c_k for CAM (`class_weights`).
+    alpha : ndarray of shape (R, K), or None
+        The channels' weights: alpha^c_k for Grad-CAM and XGrad-CAM, w^c_k for Grad-CAM++, the head's w^c_k for CAM
+        (`class_weights`).
     signed_cam : ndarray of shape (R, I, J)
-        sum_k alpha_k A^k, in units of the score.
+        sum_k alpha_k A^k, or sum_k cell_weights^k A^k cell by cell; in units of the score (but for Grad-CAM++).
     cam : ndarray of shape (R, I, J)
         Its ReLU: where there is evidence for the class.
+    cell_weights : ndarray of shape (R, K, I, J), or None
+        The cells' weights: dy^c/dA^k for HiResCAM, its positive part for LayerCAM.
     """
 
     layer: str
     activations: Array
     gradients: Array | None
-    alpha: Array
+    alpha: Array | None
     signed_cam: Array
     cam: Array
+    cell_weights: Array | None = None
 
     @property
-    def class_weights(self) -> Array:
+    def class_weights(self) -> Array | None:
         """w^c_k, CAM's name for the channels' weights; the same array as `alpha`."""
         return self.alpha
 
@@ -115,15 +121,18 @@ class InputSignal(Explanation):
     ----------
     rule : str
         "gradient", "deconvnet" or "guided"; only under the first is the signal a derivative.
-    signal : ndarray of shape (R, C, H, W)
+    signal : ndarray of shape (R, C, H, W), or (R, H, W, C)
         As the input, one for each row.
     gates : int
         How many rectifier layers the rule acted on.
+    layout : {"NCHW", "NHWC"}
+        The order of the input's axes.
     """
 
     rule: str
     signal: Array
     gates: int
+    layout: str = "NCHW"
 
     def note(self, row: int = 0) -> str:
         """Say so where nothing arrived."""
@@ -133,9 +142,9 @@ class InputSignal(Explanation):
         return f"{self.method}: nothing arrives at the input for {self.label(row)}; the signal is zero"
 
     def array(self, row: int = 0) -> Array:
-        """Return the signal of a row, (C, H, W)."""
+        """Return the signal of a row, (C, H, W) whatever the layout."""
         self.check_row(row)
-        return np.asarray(self.signal[row])
+        return np.asarray(self.signal[row].transpose([self.layout.index(axis) - 1 for axis in "CHW"]))
 
     def picture(self, row: int = 0) -> Picture:
         """Return the signal of a row as a picture around mid grey, black or white from `limit` on.

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from npgradcam.errors import NpGradcamError, ShapeError
-from npgradcam.layers import Softmax
+from npgradcam.layout import axes, channels_first
 from npgradcam.models import Model
 from npgradcam.network import Network, Tape
 from npgradcam.typing import Array
@@ -26,16 +26,16 @@ def explained_output(net: Network | Model, images: Images | None = None, output:
                      score: Score = "logit") -> str:
     """Return the node whose output is explained.
 
-    With `score="logit"` a last Softmax is cut: the logit before it is explained. `score="output"` keeps the network's
-    own output. A tape was made for one node; anything else is an error that says which tape is needed.
+    With `score="logit"` a last Softmax, LogSoftmax or Sigmoid is cut: the logit before it is explained.
+    `score="output"` keeps the network's own output. A tape was made for one node; anything else is an error that says
+    which tape is needed.
     """
     network = network_of(net)
     if score not in ("logit", "output"):
         raise NpGradcamError(f"score: expected 'logit' or 'output', got {score!r}")
     taped = images.output if isinstance(images, Tape) else None
-    output = output or taped or network.outputs[0]
-    node = network[output]
-    wanted = node.inputs[0] if score == "logit" and isinstance(node.layer, Softmax) else output
+    output = network.resolve(output or taped or network.outputs[0])
+    wanted = network.score(output) if score == "logit" else output
     if score == "output" and output not in network.outputs:
         raise NpGradcamError(f"score='output': expected one of {', '.join(network.outputs)}, got {output!r}")
     if taped not in (None, wanted):
@@ -50,8 +50,7 @@ def layer_of(net: Network | Model, images: Images, layer: str | None, output: st
     """Return the layer to explain: the one named, or the default for inputs of this size."""
     network = network_of(net)
     if layer is not None:
-        network.check_name(layer)
-        return layer
+        return network.resolve(layer)
     if isinstance(images, Tape):
         shapes = {name: images.shapes[name] for name in network.inputs}
     else:
@@ -70,11 +69,26 @@ def tape_of(net: Network | Model, images: Images, observe: tuple[str, ...], outp
     return images
 
 
-def spatial(activations: Array, layer: str) -> Array:
-    """Return feature maps, or say that this layer has none."""
+def spatial(tape: Tape, layer: str) -> tuple[Array, tuple[int, ...]]:
+    """Return feature maps as (N, K, I, J), and the order of axes that makes such of what the layer gives.
+
+    Raises
+    ------
+    ShapeError
+        If the layer has none.
+    """
+    activations, letters = tape.activation(layer), layout_of(tape, layer)
+    order = channels_first(letters) or tuple(range(4))  # where letters are lost, channels come first
     if activations.ndim != 4:
         raise ShapeError(
             f"layer {layer!r}: expected feature maps (N, K, I, J), got {activations.shape}; choose a layer before the "
             "features are flattened"
         )
-    return activations
+    return activations.transpose(order), order
+
+
+def layout_of(tape: Tape, name: str) -> str | None:
+    """Return the letters of a node's or input's axes, as "NCHW"; None where they are lost."""
+    network = tape.network
+    shapes = {source: tape.shapes[source] for source in network.inputs}
+    return axes(network, shapes)[network.resolve(name)]

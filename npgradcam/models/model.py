@@ -10,7 +10,7 @@ import numpy as np
 
 from npgradcam.errors import ImageError, NpGradcamError, TargetError
 from npgradcam.images import PRESETS, Prepared, Preprocess
-from npgradcam.layers import Softmax
+from npgradcam.layout import axes
 from npgradcam.network import Network, Tape
 from npgradcam.rules import Rule, gradient
 from npgradcam.typing import Array, IntArray
@@ -43,6 +43,8 @@ class Model:
     labels : Labels or None
     source : str
         Where the weights come from.
+    layout : {"NCHW", "NHWC"}
+        The order of the axes of its input, as the framework that it comes from has it; maps are (R, I, J) for both.
     """
 
     name: str
@@ -50,6 +52,38 @@ class Model:
     preprocessing: Preprocess | None = None
     labels: Labels | None = None
     source: str = ""
+    layout: str = "NCHW"
+
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """(H, W) of its input where there is only one: its preprocessing's, or what its file declares."""
+        if self.preprocessing is not None:
+            return self.preprocessing.size
+        declared = self.network.declared.get(self.network.inputs[0], ())
+        if len(declared) != 4:
+            return None
+        height, width = declared[self.layout.index("H")], declared[self.layout.index("W")]
+        return None if height is None or width is None else (height, width)
+
+    @property
+    def channels(self) -> int:
+        """How many channels its input has, as its file declares; 3 where it does not, 1 for grey preprocessing."""
+        if self.preprocessing is not None:
+            return 1 if self.preprocessing.channels == "grey" else 3
+        declared = self.network.declared.get(self.network.inputs[0], ())
+        return (declared[self.layout.index("C")] if len(declared) == 4 else None) or 3
+
+    def class_count(self, output: str) -> int:
+        """How many classes an output has, for one input of the model's own size."""
+        height, width = self.size or (224, 224)
+        lengths = {"N": 1, "C": self.channels, "H": height, "W": width}
+        shape = tuple(lengths[axis] for axis in self.layout)
+        letters = axes(self.network, shape)[output]
+        return self.network.shapes(shape)[output][letters.index("C") if letters and "C" in letters else 1]
+
+    def arranged(self, x: Array) -> Array:
+        """Return pictures (N, C, H, W) with their axes in the order of the network's input."""
+        return np.ascontiguousarray(x.transpose(["NCHW".index(letter) for letter in self.layout]))
 
     def __repr__(self) -> str:
         """Return what the model is in one line."""
@@ -73,7 +107,7 @@ class Model:
     def preprocess(self, source: Any) -> Array:
         """Return the network's input (1, C, H, W) for a photograph, or (N, C, H, W) for a list of N photographs.
 
-        An array (N, C, H, W) in the network's dtype is ready, and passes through.
+        The axes are in the order of `layout`. An array of 4 axes in the network's dtype is ready, and passes through.
 
         Raises
         ------
@@ -87,10 +121,10 @@ class Model:
         sources = source if isinstance(source, Sequence) and not isinstance(source, (str, bytes)) else [source]
         if not sources:
             raise ImageError("preprocess: expected at least one photograph, got an empty list")
-        return np.concatenate([self.prepare(one).x for one in sources])
+        return self.arranged(np.concatenate([self.prepare(one).x for one in sources]))
 
     def prepare(self, source: Any) -> Prepared:
-        """Return a photograph as the network sees it, with the geometry of the crop."""
+        """Return a photograph as the network sees it, channels first, with the geometry of the crop."""
         if self.preprocessing is None:
             raise NpGradcamError(
                 f"model {self.name!r} does not say how its input was made; load it with preprocess=, one of "
@@ -100,15 +134,16 @@ class Model:
 
     def predict(self, images: Array, top: int = 5) -> list[list[Prediction]]:
         """Return the best `top` classes of each image, best first; equal logits keep the order of their indices."""
-        network, output = self.network, self.network.outputs[0]
-        node = network[output]
-        tape = network.forward(images, output=node.inputs[0] if isinstance(node.layer, Softmax) else output)
-        return [self.ranked(logits, top) for logits in tape.logits]
+        network = self.network
+        logits = network.forward(images, output=network.score(network.outputs[0])).logits
+        return [self.ranked(of_image, top) for of_image in logits]
 
     def ranked(self, logits: Array, top: int = 5) -> list[Prediction]:
         """Return the best `top` classes for one image's logits (classes,)."""
         if not isinstance(top, (int, np.integer)) or top < 1:
             raise TargetError(f"top: expected a whole number from 1 up, got {top!r}")
+        if logits.size == max(logits.shape, default=0):  # (classes, 1, 1) as well
+            logits = logits.reshape(-1)
         if logits.ndim != 1:
             raise TargetError(f"predict: expected one logit per class, got an output of shape {logits.shape} per image")
         if not np.isfinite(logits).all():

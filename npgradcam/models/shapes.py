@@ -8,15 +8,8 @@ every number in it. A cell of the last feature maps looks at 13 x 13 pixels, abo
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
-from npgradcam.formats import read_npz
 from npgradcam.images import Preprocess
-from npgradcam.kernels import Backend
 from npgradcam.layers import Flatten, GlobalAvgPool2d, ReLU
-from npgradcam.network import Network
-from npgradcam.typing import Array
 
 from .graph import Graph
 from .shapes_data import CLASSES, SIDE
@@ -27,7 +20,7 @@ MEAN, STD = 128.0, 64.0
 PREPROCESS = Preprocess("shapes", (SIDE, SIDE), crop=1.0, interpolation="bicubic", mean=(MEAN,) * 3, std=(STD,) * 3)
 
 
-def shapes_graph(w: Weights) -> Graph:
+def shapes_graph(w: Weights, classes: int = len(CLASSES)) -> Graph:
     """Draw the network."""
     g = Graph()
     g.add("conv1", w.conv("conv1", 12, 3, 5, (2, 2), padding=2))
@@ -38,33 +31,5 @@ def shapes_graph(w: Weights) -> Graph:
     g.add(MAPS, ReLU())
     g.add("pool", GlobalAvgPool2d())
     g.add("flatten", Flatten())
-    g.add("fc", w.linear("fc", len(CLASSES), 24))
+    g.add("fc", w.linear("fc", classes, 24))
     return g
-
-
-def shapes_network(weights: Mapping[str, Array] | Weights, dtype: str = "float32",
-                   backend: Backend = "auto") -> Network:
-    """Return the network with these weights.
-
-    Parameters
-    ----------
-    weights : mapping of str to ndarray, or Weights
-        "conv1.weight", "conv1.bias" and so on; `random_weights(seed)` for an untrained network.
-    dtype : {"float32", "float64"}
-    backend : {"auto", "numba", "numpy"}
-
-    Raises
-    ------
-    ModelFormatError
-        If weights are missing, misshapen or left over: all of them are listed.
-    """
-    w = weights if isinstance(weights, Weights) else Weights(weights)
-    graph = shapes_graph(w)
-    w.finish("shapes")
-    return Network(tuple(graph.nodes), dtype=dtype, backend=backend)
-
-
-def shapes_weights() -> dict[str, Array]:
-    """Return the trained weights that come along, by name; "made" in the file, a text, says how they were made."""
-    arrays = read_npz(Path(__file__).with_name("shapes.npz"))
-    return {name: array for name, array in arrays.items() if name != "made"}

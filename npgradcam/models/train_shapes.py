@@ -25,7 +25,8 @@ from npgradcam.layers import Conv2d, Linear
 from npgradcam.network import Network
 from npgradcam.typing import Array, IntArray
 
-from .shapes import MAPS, MEAN, STD, shapes_graph, shapes_network
+from .load import build
+from .shapes import MAPS, MEAN, STD, shapes_graph
 from .shapes_data import CLASSES, HELD_OUT, ShapesData, shapes_data
 from .weights import random_weights
 
@@ -75,7 +76,7 @@ def loss_and_gradients(network: Network, images: Array, labels: IntArray,
     Parameters
     ----------
     network : Network
-        From `shapes_network`.
+        `build("shapes", weights)`.
     images : ndarray (N, 3, H, W)
     labels : ndarray of int (N,)
     compact : float
@@ -179,7 +180,7 @@ def train(seed: int = 0, epochs: int = EPOCHS, pictures: int = PICTURES,
                 x = images[batch, :, :, :: 1 - 2 * int(draw.integers(2))]  # half of the batches are mirrored
                 done = len(losses) / steps
                 rate = RATE * min(1, (len(losses) + 1) / WARM_UP) * (1 + np.cos(np.pi * done)) / 2
-                network, price = shapes_network(weights, backend=backend), COMPACT * min(1, max(0, 3 * done - 1))
+                network, price = build("shapes", weights, backend=backend), COMPACT * min(1, max(0, 3 * done - 1))
                 loss, gradients = loss_and_gradients(network, x, labels[batch], price)
                 weights = adam.step(weights, gradients, float(rate))
                 losses.append(loss)
@@ -204,7 +205,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     start = perf_counter()
     weights, losses = train(chosen.seed, chosen.epochs)
     seconds = perf_counter() - start
-    network, held_out = shapes_network(weights), shapes_data(**HELD_OUT)
+    network, held_out = build("shapes", weights), shapes_data(**HELD_OUT)
     made = {
         "by": f"npgradcam {__version__}, npgradcam.models.train_shapes",
         "seed": chosen.seed,

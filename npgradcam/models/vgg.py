@@ -1,4 +1,7 @@
-"""VGG-16: thirteen 3x3 convolutions in five groups, three linear layers (Simonyan & Zisserman 2015, table 1, D)."""
+"""VGG: 3x3 convolutions in five groups, three linear layers (Simonyan & Zisserman 2015, table 1: A, B, D and E).
+
+Batch normalisation is younger than the paper; torchvision trained each network with it as well.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,22 @@ from npgradcam.layers import AdaptiveAvgPool2d, Dropout, Flatten, MaxPool2d, ReL
 from .graph import Graph
 from .weights import Weights
 
-GROUPS = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512))
+CHANNELS = (64, 128, 256, 512, 512)  # of each group
+CONVOLUTIONS = {11: (1, 1, 2, 2, 2), 13: (2, 2, 2, 2, 2), 16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}  # in each group
 
 
-def vgg16(w: Weights, classes: int = 1000) -> Graph:
-    """Draw the network; parameter names are torchvision's."""
+def vgg(w: Weights, depth: int, norm: bool = False, classes: int = 1000) -> Graph:
+    """Draw the network with `depth` layers that hold weights; parameter names are torchvision's."""
     g = Graph()
-    inputs, at = 3, 0  # `at` counts the places of torchvision's `features` list: conv, relu, conv, relu, ..., pool
-    for group, channels in enumerate(GROUPS, start=1):
-        for i, outputs in enumerate(channels, start=1):
-            g.add(f"conv{group}_{i}", w.conv(f"features.{at}", outputs, inputs, 3, padding=1))
+    inputs, at = 3, 0  # `at` counts the places of torchvision's `features`: conv, (norm,) relu, conv, ..., pool
+    for group, (channels, count) in enumerate(zip(CHANNELS, CONVOLUTIONS[depth], strict=True), start=1):
+        for i in range(1, count + 1):
+            g.add(f"conv{group}_{i}", w.conv(f"features.{at}", channels, inputs, 3, padding=1))
+            if norm:
+                at += 1
+                g.add(f"norm{group}_{i}", w.norm(f"features.{at}", channels))
             g.add(f"relu{group}_{i}", ReLU())
-            inputs, at = outputs, at + 2
+            inputs, at = channels, at + 2
         g.add(f"pool{group}", MaxPool2d((2, 2), (2, 2)))
         at += 1
     g.add("avgpool", AdaptiveAvgPool2d((7, 7)))  # the identity for 224 x 224 pictures

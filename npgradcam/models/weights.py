@@ -7,11 +7,13 @@ once, at the end.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 from zlib import crc32
 
 import numpy as np
 
 from npgradcam.errors import ModelFormatError
+from npgradcam.kernels import Padding
 from npgradcam.layers import BatchNorm2d, Conv2d, Linear
 from npgradcam.typing import Array, Pair, Shape
 
@@ -34,6 +36,7 @@ class Weights:
         self.source = source
         self.taken: dict[str, Array] = {}
         self.problems: list[str] = []
+        self.ignored: tuple[str, ...] = ()
 
     def take(self, name: str, *shape: int) -> Array:
         """Return the array of that name; a missing or misshapen one is noted and stands in as zeros."""
@@ -45,12 +48,16 @@ class Weights:
         self.taken[name] = array
         return array
 
-    def conv(self, name: str, outputs: int, inputs: int, kernel: int, stride: Pair = (1, 1), padding: int | str = 0,
-             groups: int = 1, bias: bool = True) -> Conv2d:
-        """Return a convolution with the parameters `name`.weight and `name`.bias (None where it has none)."""
-        weight = self.take(f"{name}.weight", outputs, inputs // groups, kernel, kernel)
+    def conv(self, name: str, outputs: int, inputs: int, kernel: int | Pair, stride: int | Pair = 1,
+             padding: int | Pair | Literal["same"] = 0, groups: int = 1, bias: bool = True) -> Conv2d:
+        """Return a convolution with the parameters `name`.weight and `name`.bias (None where it has none).
+
+        One number for `kernel`, `stride` or `padding` holds for both axes; `padding` is alike on opposite sides.
+        """
+        weight = self.take(f"{name}.weight", outputs, inputs // groups, *_pair(kernel))
         b = self.take(f"{name}.bias", outputs) if bias else None
-        return Conv2d(weight, b, stride, "same" if padding == "same" else (int(padding),) * 4, (1, 1), groups)
+        pad: Padding = padding if isinstance(padding, str) else (*_pair(padding), *_pair(padding))
+        return Conv2d(weight, b, _pair(stride), pad, (1, 1), groups)
 
     def norm(self, name: str, channels: int, epsilon: float = 1e-5) -> BatchNorm2d:
         """Return a batch normalisation with the parameters of that name."""
@@ -62,9 +69,14 @@ class Weights:
         """Return a linear layer with the parameters of that name."""
         return Linear(self.take(f"{name}.weight", outputs, inputs), self.take(f"{name}.bias", outputs))
 
+    def ignore(self, *prefixes: str) -> None:
+        """Let parameters whose names begin so be there or not: what only training uses."""
+        self.ignored += prefixes
+
     def finish(self, architecture: str) -> None:
         """Raise `ModelFormatError` that lists everything missing, misshapen or left over."""
-        left = [n for n in self.arrays if n not in self.taken and not n.endswith("num_batches_tracked")]
+        unread = [n for n in self.arrays if n not in self.taken and not n.startswith(self.ignored)]
+        left = [n for n in unread if not n.endswith("num_batches_tracked")]
         problems = self.problems + [f"unexpected {name} {self.arrays[name].shape}" for name in left]
         if problems:
             more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
@@ -74,6 +86,16 @@ class Weights:
 
     def _find(self, name: str, shape: Shape) -> Array | None:
         return self.arrays.get(name)
+
+
+class Outline(Weights):
+    """Zeros that take no memory: enough to see which parameters an architecture asks for, and how large it is."""
+
+    def __init__(self) -> None:
+        super().__init__({}, "an outline")
+
+    def _find(self, name: str, shape: Shape) -> Array | None:
+        return np.broadcast_to(np.float32(0), shape)
 
 
 class RandomWeights(Weights):
@@ -99,3 +121,7 @@ class RandomWeights(Weights):
 def random_weights(seed: int = 0) -> RandomWeights:
     """Return weights for any architecture, drawn from a generator keyed by seed and parameter name."""
     return RandomWeights(seed)
+
+
+def _pair(value: int | Pair) -> Pair:
+    return (value, value) if isinstance(value, int) else value

@@ -155,8 +155,9 @@ def _differences(what: str, points: Sequence[Array], along: Callable[[list[Array
 
 
 def _backward(layer: Layer, v: Array, cache: Any, xs: Sequence[Array]) -> tuple[Array, ...]:
-    down = layer.backward(v, cache)
-    expected = [np.broadcast_to(x[:1], (len(v), *x.shape[1:])) for x in xs]
+    down = tuple(part for part in layer.backward(v, cache) if part is not None)
+    keeps = layer.keeps_batch(*(x.shape for x in xs))  # then every row of v gets a row of each signal
+    expected = [np.broadcast_to(x[:1], (len(v), *x.shape[1:])) if keeps else x for x in xs]
     _expect_same(f"{type(layer).__name__}: backward", down, expected)
     return down
 

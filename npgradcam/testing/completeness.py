@@ -10,7 +10,6 @@ import numpy as np
 from ..errors import NpGradcamError
 from ..layers import (
     AdaptiveAvgPool2d,
-    Add,
     AvgPool2d,
     BatchNorm2d,
     Clip,
@@ -20,11 +19,14 @@ from ..layers import (
     Flatten,
     GlobalAvgPool2d,
     Layer,
+    LeakyReLU,
     Linear,
     MaxPool2d,
     Pad,
+    PReLU,
     ReLU,
     ReLU6,
+    ThresholdedReLU,
 )
 from ..network import Network, Node
 from ..typing import Array
@@ -59,8 +61,8 @@ def _frame(layer: Pad, x: Array) -> Array:
 
 OFFSETS: dict[type[Layer], Callable[..., Any]] = {
     Conv2d: _bias, Linear: _bias, BatchNorm2d: _shift, Clip: _saturated, ReLU6: _saturated, Pad: _frame,
-    **dict.fromkeys((ReLU, MaxPool2d, AvgPool2d, GlobalAvgPool2d, AdaptiveAvgPool2d, Flatten, Dropout, Add, Concat),
-                    _nothing),
+    **dict.fromkeys((ReLU, LeakyReLU, PReLU, ThresholdedReLU, MaxPool2d, AvgPool2d, GlobalAvgPool2d, AdaptiveAvgPool2d,
+                     Flatten, Dropout, Concat), _nothing),
 }
 
 
@@ -93,7 +95,8 @@ def check_completeness(network: Network, images: Array, seed: Array | None = Non
     Srinivas and Fleuret 2019, "Full-Gradient Representation for Neural Network Visualization".
     """
     output = network.outputs[0]
-    nodes = _nodes(network, output)
+    needed = network.leads_to(output)
+    nodes = [node for node in network.nodes if node.name in needed]
     names = [network.inputs[0], *(node.name for node in nodes)]
     tape = network.forward(images, observe=names, output=output)
     if seed is None:
@@ -118,15 +121,6 @@ def check_completeness(network: Network, images: Array, seed: Array | None = Non
             f"  score           {scores[worst]:+.17e}\n  sum of parts    {sums[worst]:+.17e}\n  largest parts:\n{table}"
         )
     return float(errors[worst])
-
-
-def _nodes(network: Network, output: str) -> list[Node]:
-    needed, found = {output}, []
-    for node in reversed(network.nodes):
-        if node.name in needed:
-            needed.update(node.inputs)
-            found.append(node)
-    return found[::-1]
 
 
 def _offset(node: Node, *xs: Array) -> Array:

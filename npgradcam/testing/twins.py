@@ -8,24 +8,22 @@ from typing import Any, NamedTuple
 from ..errors import UnknownLayerError, close_matches
 from ..layers import (
     AdaptiveAvgPool2d,
-    Add,
     AvgPool2d,
     BatchNorm2d,
     Clip,
-    Concat,
     Conv2d,
     Dropout,
-    Flatten,
     GlobalAvgPool2d,
     Layer,
     Linear,
     MaxPool2d,
+    OneAxis,
     Pad,
     ReLU,
     ReLU6,
-    Softmax,
 )
 from . import definitions as slow
+from . import twins_axes, twins_pointwise, twins_spatial
 from .definitions.numbers import Numbers
 
 
@@ -45,7 +43,7 @@ def _max(layer: MaxPool2d) -> dict[str, Any]:
 
 
 def _avg(layer: AvgPool2d) -> dict[str, Any]:
-    return {name: getattr(layer, name) for name in ("kernel", "stride", "padding", "ceil", "count_include_pad")}
+    return {name: getattr(layer, name) for name in ("kernel", "stride", "padding", "ceil", "count_include_pad", "dilation")}
 
 
 TWINS: dict[type[Layer], Twin] = {
@@ -89,29 +87,19 @@ TWINS: dict[type[Layer], Twin] = {
         lambda layer, x: slow.adaptive_avg_pool2d(x, layer.sizes),
         lambda layer, signal, x: slow.adaptive_avg_pool2d_adjoint(signal, x.shape),
     ),
-    Flatten: Twin(
-        lambda layer, x: slow.flatten(x),
-        lambda layer, signal, x: slow.flatten_adjoint(signal, x.shape),
-    ),
     Dropout: Twin(
         lambda layer, x: slow.wide(x),
         lambda layer, signal, x: slow.wide(signal),
     ),
-    Softmax: Twin(
-        lambda layer, x: slow.softmax(x),
-        lambda layer, signal, x: slow.softmax_adjoint(signal, slow.softmax(x)),
-    ),
-    Add: Twin(
-        lambda layer, *xs: slow.add(*xs),
-        lambda layer, signal, *xs: slow.add_adjoint(signal, len(xs)),
-    ),
-    Concat: Twin(
-        lambda layer, *xs: slow.concat(*xs),
-        lambda layer, signal, *xs: slow.concat_adjoint(signal, [x.shape[1] for x in xs]),
-    ),
     Pad: Twin(
         lambda layer, x: slow.pad(x, layer.padding, layer.value),
         lambda layer, signal, x: slow.pad_adjoint(signal, x.shape, layer.padding),
+    ),
+    **{kind: Twin(*pair)
+       for kind, pair in (twins_axes.PAIRS | twins_pointwise.PAIRS | twins_spatial.PAIRS).items()},
+    OneAxis: Twin(
+        lambda layer, x: slow_forward(layer.layer, x[:, :, None])[:, :, 0],
+        lambda layer, signal, x: slow_backward(layer.layer, signal[:, :, None], x[:, :, None])[0][:, :, 0],
     ),
 }
 

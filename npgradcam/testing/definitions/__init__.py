@@ -7,6 +7,8 @@ Axes: N images, R rows of signal, C channels in, O out, H x W cells in, I x J ce
 K feature maps.
 """
 
+from . import places
+from .arithmetic import place_by_place, place_by_place_adjoint
 from .convolution import conv2d, conv2d_adjoint, conv2d_weight_gradient
 from .methods import cam, grad_cam, grad_cam_alpha, upsample
 from .numbers import wide, zeros
@@ -17,8 +19,6 @@ from .pointwise import (
     clip,
     rectifier_signal,
     relu,
-    softmax,
-    softmax_adjoint,
 )
 from .pooling import (
     adaptive_avg_pool2d,
@@ -31,26 +31,38 @@ from .pooling import (
     max_pool2d,
     max_pool2d_adjoint,
 )
+from .products import matmul, matmul_adjoint
+from .reductions import (
+    reduce_extreme,
+    reduce_extreme_adjoint,
+    reduce_l2,
+    reduce_l2_adjoint,
+    reduce_mean,
+    reduce_mean_adjoint,
+    reduce_sum,
+    reduce_sum_adjoint,
+)
+from .relatives import grad_cam_plus_plus, hires_cam, layer_cam, xgrad_cam
 from .shaping import (
-    add,
-    add_adjoint,
     concat,
     concat_adjoint,
-    flatten,
-    flatten_adjoint,
     linear,
     linear_adjoint,
     linear_weight_gradient,
     pad,
     pad_adjoint,
 )
+from .softmaxes import log_softmax, log_softmax_adjoint, softmax, softmax_adjoint
 from .windows import looks, same_padding, starts
 
 __all__ = [
-    "adaptive_avg_pool2d", "adaptive_avg_pool2d_adjoint", "add", "add_adjoint", "avg_pool2d", "avg_pool2d_adjoint",
-    "avg_pool2d_counts", "batch_norm2d", "batch_norm2d_adjoint", "batch_norm2d_gradients", "cam", "clip",
-    "concat", "concat_adjoint", "conv2d", "conv2d_adjoint", "conv2d_weight_gradient", "flatten", "flatten_adjoint",
-    "global_avg_pool2d", "global_avg_pool2d_adjoint", "grad_cam", "grad_cam_alpha", "linear", "linear_adjoint",
-    "linear_weight_gradient", "looks", "max_pool2d", "max_pool2d_adjoint", "pad", "pad_adjoint", "rectifier_signal",
-    "relu", "same_padding", "softmax", "softmax_adjoint", "starts", "upsample", "wide", "zeros",
+    "adaptive_avg_pool2d", "adaptive_avg_pool2d_adjoint", "avg_pool2d", "avg_pool2d_adjoint", "avg_pool2d_counts",
+    "batch_norm2d", "batch_norm2d_adjoint", "batch_norm2d_gradients", "cam", "clip", "concat", "concat_adjoint",
+    "conv2d", "conv2d_adjoint", "conv2d_weight_gradient", "global_avg_pool2d", "global_avg_pool2d_adjoint", "grad_cam",
+    "grad_cam_alpha", "grad_cam_plus_plus", "hires_cam", "layer_cam", "linear", "linear_adjoint",
+    "linear_weight_gradient", "log_softmax", "log_softmax_adjoint", "looks", "matmul", "matmul_adjoint", "max_pool2d",
+    "max_pool2d_adjoint", "pad", "pad_adjoint", "place_by_place", "place_by_place_adjoint", "places",
+    "rectifier_signal", "reduce_extreme", "reduce_extreme_adjoint", "reduce_l2", "reduce_l2_adjoint", "reduce_mean",
+    "reduce_mean_adjoint", "reduce_sum", "reduce_sum_adjoint", "relu", "same_padding", "softmax", "softmax_adjoint",
+    "starts", "upsample", "wide", "xgrad_cam", "zeros",
 ]

@@ -9,13 +9,15 @@ from .numbers import Numbers, wide, zeros
 from .windows import Padding, looks, sizes
 
 
-def conv2d(x: Numbers, weight: Numbers, bias: Numbers, stride: Pair = (1, 1), padding: Padding = (0, 0, 0, 0),
-           dilation: Pair = (1, 1), groups: int = 1) -> Numbers:
+def conv2d(x: Numbers, weight: Numbers, bias: Numbers | None = None, stride: Pair = (1, 1),
+           padding: Padding = (0, 0, 0, 0), dilation: Pair = (1, 1), groups: int = 1) -> Numbers:
     """y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] x[n, c, s i + d u - p, s j + d v - p], by group."""
     outs, ins, kernel = *weight.shape[:2], (weight.shape[2], weight.shape[3])
-    y = zeros((len(x), outs, *sizes(x.shape, kernel, stride, padding, dilation)), x, weight, bias)
+    added = [] if bias is None else [bias]
+    y = zeros((len(x), outs, *sizes(x.shape, kernel, stride, padding, dilation)), x, weight, *added)
     x, weight = wide(x), wide(weight)
-    y += wide(bias)[:, None, None]
+    if bias is not None:
+        y += wide(bias)[:, None, None]
     for i, j, u, v, h, w in looks(x.shape, kernel, stride, padding, dilation):
         for n, o, c in product(range(len(x)), range(outs), range(ins)):
             y[n, o, i, j] += weight[o, c, u, v] * x[n, o // (outs // groups) * ins + c, h, w]

@@ -45,48 +45,27 @@ def rectifier_signal(signal: Numbers, x: Numbers, low: float = 0, high: float = 
 
 def batch_norm2d(x: Numbers, weight: Numbers, bias: Numbers, mean: Numbers, variance: Numbers,
                  epsilon: float = 1e-5) -> Numbers:
-    """y[n,c,h,w] = weight[c] (x[n,c,h,w] - mean[c]) / sqrt(variance[c] + epsilon) + bias[c]."""
+    """y[n,c,...] = weight[c] (x[n,c,...] - mean[c]) / sqrt(variance[c] + epsilon) + bias[c]."""
     y = np.zeros(x.shape)
-    for (n, c, h, w), value in np.ndenumerate(wide(x)):
+    for (n, c, *place), value in np.ndenumerate(wide(x)):
         normal = (value - float(mean[c])) / math.sqrt(float(variance[c]) + epsilon)
-        y[n, c, h, w] = float(weight[c]) * normal + float(bias[c])
+        y[(n, c, *place)] = float(weight[c]) * normal + float(bias[c])
     return y
 
 
 def batch_norm2d_adjoint(signal: Numbers, weight: Numbers, variance: Numbers, epsilon: float = 1e-5) -> Numbers:
-    """dx[n,c,h,w] = weight[c] / sqrt(variance[c] + epsilon) signal[n,c,h,w]."""
+    """dx[n,c,...] = weight[c] / sqrt(variance[c] + epsilon) signal[n,c,...]."""
     dx = np.zeros(signal.shape)
-    for (n, c, h, w), value in np.ndenumerate(wide(signal)):
-        dx[n, c, h, w] = float(weight[c]) / math.sqrt(float(variance[c]) + epsilon) * value
+    for (n, c, *place), value in np.ndenumerate(wide(signal)):
+        dx[(n, c, *place)] = float(weight[c]) / math.sqrt(float(variance[c]) + epsilon) * value
     return dx
 
 
 def batch_norm2d_gradients(signal: Numbers, x: Numbers, mean: Numbers, variance: Numbers,
                            epsilon: float = 1e-5) -> dict[str, Numbers]:
-    """dweight[c] += signal[n,c,h,w] (x[n,c,h,w] - mean[c]) / sqrt(variance[c] + epsilon); dbias[c] += signal."""
+    """dweight[c] += signal[n,c,...] (x[n,c,...] - mean[c]) / sqrt(variance[c] + epsilon); dbias[c] += signal."""
     dweight, dbias = np.zeros(len(mean)), np.zeros(len(mean))
-    for (n, c, h, w), value in np.ndenumerate(wide(signal)):
-        dweight[c] += value * (float(x[n, c, h, w]) - float(mean[c])) / math.sqrt(float(variance[c]) + epsilon)
+    for (n, c, *place), value in np.ndenumerate(wide(signal)):
+        dweight[c] += value * (float(x[(n, c, *place)]) - float(mean[c])) / math.sqrt(float(variance[c]) + epsilon)
         dbias[c] += value
     return {"weight": dweight, "bias": dbias}
-
-
-def softmax(x: Numbers) -> Numbers:
-    """y[n,c] = exp(x[n,c]) / sum_d exp(x[n,d]), over axis 1."""
-    y = np.zeros(x.shape)
-    for n, *place in np.ndindex(x.shape[0], *x.shape[2:]):
-        column = [float(x[(n, c, *place)]) for c in range(x.shape[1])]
-        powers = [math.exp(value - max(column)) for value in column]
-        for c, power in enumerate(powers):
-            y[(n, c, *place)] = power / math.fsum(powers)
-    return y
-
-
-def softmax_adjoint(signal: Numbers, y: Numbers) -> Numbers:
-    """dx[n,c] = sum_d signal[n,d] dy[n,d]/dx[n,c], where that is y[n,d] (1 if c = d else 0) - y[n,d] y[n,c]."""
-    dx = np.zeros(signal.shape)
-    for n, c, *place in np.ndindex(*signal.shape):
-        for d in range(signal.shape[1]):
-            here, there = (float(y[(n if len(y) > 1 else 0, k, *place)]) for k in (c, d))
-            dx[(n, c, *place)] += ((there if c == d else 0) - there * here) * float(signal[(n, d, *place)])
-    return dx

@@ -1,4 +1,4 @@
-"""Pooling and its adjoints; `padding` is (top, left, bottom, right)."""
+"""Pooling and its adjoints; `padding` is (top, left, bottom, right), "same" or "same_lower"."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ...typing import Pair, Quad, Shape
+from ...typing import Pair, Shape
 from .numbers import Numbers, wide, zeros
-from .windows import looks, sizes
+from .windows import Padding, four_sides, looks, sizes
 
 Place: TypeAlias = tuple[int, int, int, int]  # n, c, i, j
 Cell: TypeAlias = tuple[int, int]  # h, w
 
 
-def max_pool2d(x: Numbers, kernel: Pair, stride: Pair, padding: Quad = (0, 0, 0, 0), ceil: bool = False,
+def max_pool2d(x: Numbers, kernel: Pair, stride: Pair, padding: Padding = (0, 0, 0, 0), ceil: bool = False,
                dilation: Pair = (1, 1)) -> tuple[Numbers, dict[Place, Cell]]:
     """Return the largest cell of each window, and (h, w) of the winner by (n, c, i, j).
 
@@ -40,39 +40,39 @@ def max_pool2d_adjoint(signal: Numbers, winner: dict[Place, Cell], shape: Shape)
     return dx
 
 
-def avg_pool2d_counts(shape: Shape, kernel: Pair, stride: Pair, padding: Quad = (0, 0, 0, 0), ceil: bool = False,
-                      count_include_pad: bool = True) -> Numbers:
+def avg_pool2d_counts(shape: Shape, kernel: Pair, stride: Pair, padding: Padding = (0, 0, 0, 0), ceil: bool = False,
+                      count_include_pad: bool = True, dilation: Pair = (1, 1)) -> Numbers:
     """Return how many cells the mean of each window divides by, (I, J).
 
     The picture's cells, and with `count_include_pad` those of the padding; never the cells beyond the padding, which
     only `ceil` reaches.
     """
-    top, left, bottom, right = padding
+    top, left, bottom, right = padding = four_sides(padding, shape, kernel, stride, dilation)
     if count_include_pad:  # the padded picture as a picture of its own
         shape, padding = (*shape[:2], shape[2] + top + bottom, shape[3] + left + right), (0, 0, 0, 0)
-    count = np.zeros(sizes(shape, kernel, stride, padding, (1, 1), ceil), np.int64)
-    for i, j, *_ in looks(shape, kernel, stride, padding, (1, 1), ceil):
+    count = np.zeros(sizes(shape, kernel, stride, padding, dilation, ceil), np.int64)
+    for i, j, *_ in looks(shape, kernel, stride, padding, dilation, ceil):
         count[i, j] += 1
     return count
 
 
-def avg_pool2d(x: Numbers, kernel: Pair, stride: Pair, padding: Quad = (0, 0, 0, 0), ceil: bool = False,
-               count_include_pad: bool = True) -> Numbers:
-    """y[n,c,i,j] = 1/count[i,j] sum_{u,v} x[n, c, s i + u - p, s j + v - p]."""
-    total = zeros((*x.shape[:2], *sizes(x.shape, kernel, stride, padding, (1, 1), ceil)), x)
+def avg_pool2d(x: Numbers, kernel: Pair, stride: Pair, padding: Padding = (0, 0, 0, 0), ceil: bool = False,
+               count_include_pad: bool = True, dilation: Pair = (1, 1)) -> Numbers:
+    """y[n,c,i,j] = 1/count[i,j] sum_{u,v} x[n, c, s i + d u - p, s j + d v - p]."""
+    total = zeros((*x.shape[:2], *sizes(x.shape, kernel, stride, padding, dilation, ceil)), x)
     x = wide(x)
-    for i, j, _, _, h, w in looks(x.shape, kernel, stride, padding, (1, 1), ceil):
+    for i, j, _, _, h, w in looks(x.shape, kernel, stride, padding, dilation, ceil):
         total[:, :, i, j] += x[:, :, h, w]
     I, J = total.shape[2:]
-    return total / avg_pool2d_counts(x.shape, kernel, stride, padding, ceil, count_include_pad)[:I, :J]
+    return total / avg_pool2d_counts(x.shape, kernel, stride, padding, ceil, count_include_pad, dilation)[:I, :J]
 
 
-def avg_pool2d_adjoint(signal: Numbers, shape: Shape, kernel: Pair, stride: Pair, padding: Quad = (0, 0, 0, 0),
-                       ceil: bool = False, count_include_pad: bool = True) -> Numbers:
-    """dx[n, c, s i + u - p, s j + v - p] += signal[n,c,i,j] / count[i,j]."""
-    count = avg_pool2d_counts(shape, kernel, stride, padding, ceil, count_include_pad)
+def avg_pool2d_adjoint(signal: Numbers, shape: Shape, kernel: Pair, stride: Pair, padding: Padding = (0, 0, 0, 0),
+                       ceil: bool = False, count_include_pad: bool = True, dilation: Pair = (1, 1)) -> Numbers:
+    """dx[n, c, s i + d u - p, s j + d v - p] += signal[n,c,i,j] / count[i,j]."""
+    count = avg_pool2d_counts(shape, kernel, stride, padding, ceil, count_include_pad, dilation)
     signal, dx = wide(signal), np.zeros((len(signal), *shape[1:]))
-    for i, j, _, _, h, w in looks(shape, kernel, stride, padding, (1, 1), ceil):
+    for i, j, _, _, h, w in looks(shape, kernel, stride, padding, dilation, ceil):
         dx[:, :, h, w] += signal[:, :, i, j] / count[i, j]
     return dx
 

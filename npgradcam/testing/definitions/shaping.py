@@ -1,4 +1,4 @@
-"""Layers that add up or move numbers: linear, add, concat, pad, flatten, and their adjoints."""
+"""Layers that add up or move numbers: linear, concat, pad, and their adjoints."""
 
 from __future__ import annotations
 
@@ -37,37 +37,25 @@ def linear_weight_gradient(signal: Numbers, x: Numbers) -> Numbers:
     return dweight
 
 
-def add(*xs: Numbers) -> Numbers:
-    """Return y = x1 + x2 + ..."""
-    y = zeros(xs[0].shape, *xs)
-    for x in xs:
-        y += wide(x)
+def concat(*xs: Numbers, axis: int = 1) -> Numbers:
+    """All inputs along one axis, cell by cell."""
+    axis = axis + xs[0].ndim if axis < 0 else axis
+    cells = [(x, k) for x in xs for k in range(x.shape[axis])]
+    y = zeros((*xs[0].shape[:axis], len(cells), *xs[0].shape[axis + 1 :]), *xs)
+    for place in np.ndindex(*y.shape):
+        x, k = cells[place[axis]]
+        y[place] = wide(x[(*place[:axis], k, *place[axis + 1 :])])
     return y
 
 
-def add_adjoint(signal: Numbers, count: int) -> tuple[Numbers, ...]:
-    """dx1 = dx2 = ... = signal."""
-    return tuple(wide(signal) for _ in range(count))
-
-
-def concat(*xs: Numbers) -> Numbers:
-    """The channels of all inputs, one after the other."""
-    channels = [(x, c) for x in xs for c in range(x.shape[1])]
-    y = zeros((len(xs[0]), len(channels), *xs[0].shape[2:]), *xs)
-    for k, (x, c) in enumerate(channels):
-        y[:, k] = wide(x)[:, c]
-    return y
-
-
-def concat_adjoint(signal: Numbers, channels: list[int]) -> tuple[Numbers, ...]:
-    """Each input gets back its own channels; `channels` says how many it had."""
-    parts, k = [], 0
-    for count in channels:
-        part = zeros((len(signal), count, *signal.shape[2:]), signal)
-        for c in range(count):
-            part[:, c] = wide(signal)[:, k]
-            k += 1
-        parts.append(part)
+def concat_adjoint(signal: Numbers, lengths: list[int], axis: int = 1) -> tuple[Numbers, ...]:
+    """Each input gets back its own cells; `lengths` says how many it had."""
+    axis = axis + signal.ndim if axis < 0 else axis
+    parts = [zeros((*signal.shape[:axis], n, *signal.shape[axis + 1 :]), signal) for n in lengths]
+    owners = [(part, k) for part, n in zip(parts, lengths, strict=True) for k in range(n)]
+    for place, value in np.ndenumerate(wide(signal)):
+        part, k = owners[place[axis]]
+        part[(*place[:axis], k, *place[axis + 1 :])] = value
     return tuple(parts)
 
 
@@ -87,21 +75,4 @@ def pad_adjoint(signal: Numbers, shape: Shape, padding: Quad) -> Numbers:
     signal = wide(signal)
     for n, c, h, w in np.ndindex(*dx.shape):
         dx[n, c, h, w] = signal[n, c, padding[0] + h, padding[1] + w]
-    return dx
-
-
-def flatten(x: Numbers) -> Numbers:
-    """y[n, (c H + h) W + w] = x[n,c,h,w]."""
-    y = zeros((len(x), x[0].size), x)
-    for (n, c, h, w), number in np.ndenumerate(wide(x)):
-        y[n, (c * x.shape[2] + h) * x.shape[3] + w] = number
-    return y
-
-
-def flatten_adjoint(signal: Numbers, shape: Shape) -> Numbers:
-    """dx[n,c,h,w] = signal[n, (c H + h) W + w]."""
-    dx = zeros((len(signal), *shape[1:]), signal)
-    signal = wide(signal)
-    for n, c, h, w in np.ndindex(*dx.shape):
-        dx[n, c, h, w] = signal[n, (c * shape[2] + h) * shape[3] + w]
     return dx

@@ -1,6 +1,6 @@
 """Which cells a sliding window looks at, found by walking: no formula for the number of windows.
 
-`padding` is (top, left, bottom, right) or "same".
+`padding` is (top, left, bottom, right), "same" or "same_lower".
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 
 from ...typing import Pair, Quad, Shape
 
-Padding: TypeAlias = Quad | Literal["same"]
+Padding: TypeAlias = Quad | Literal["same", "same_lower"]
 Window: TypeAlias = tuple[int, int, int, int, int, int]
 
 
@@ -52,12 +52,12 @@ def same_padding(length: int, kernel: int, stride: int, dilation: int = 1) -> tu
 
 
 def four_sides(padding: Padding, shape: Shape, kernel: Pair, stride: Pair, dilation: Pair = (1, 1)) -> Quad:
-    """Return (top, left, bottom, right), also for "same"."""
-    if padding != "same":
+    """Return (top, left, bottom, right), also for "same" and, with an odd cell before, not after, "same_lower"."""
+    if padding != "same" and padding != "same_lower":
         return padding
     top, bottom = same_padding(shape[2], kernel[0], stride[0], dilation[0])
     left, right = same_padding(shape[3], kernel[1], stride[1], dilation[1])
-    return top, left, bottom, right
+    return (top, left, bottom, right) if padding == "same" else (bottom, right, top, left)
 
 
 def sizes(shape: Shape, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair = (1, 1),

@@ -10,14 +10,11 @@ from hypothesis import strategies as st
 
 from ...layers import (
     AdaptiveAvgPool2d,
-    Add,
     AvgPool2d,
     BatchNorm2d,
     Clip,
-    Concat,
     Conv2d,
     Dropout,
-    Flatten,
     GlobalAvgPool2d,
     Layer,
     Linear,
@@ -25,7 +22,6 @@ from ...layers import (
     Pad,
     ReLU,
     ReLU6,
-    Softmax,
 )
 from ...typing import Array, Pair, Quad, Shape
 
@@ -89,12 +85,12 @@ def _room(kernel: Pair, dilation: Pair, padding: Quad) -> Pair:
 
 @st.composite
 def conv2d(draw: st.DrawFn, numbers: Kind = "real") -> Case:
-    """Strides, dilations, paddings unlike on the four sides or "same", groups down to depthwise."""
+    """Strides, dilations, paddings unlike on the four sides or by name, groups down to depthwise."""
     groups, ins, outs = draw(sizes()), draw(sizes(1, 2)), draw(sizes(1, 2))
     kernel, stride, dilation = draw(pairs()), draw(pairs()), draw(pairs(1, 2))
     sides: Quad = draw(st.tuples(*(sizes(0, 3),) * 4))
-    padding: Any = draw(st.one_of(st.just(sides), st.just("same")))
-    smallest = (1, 1) if padding == "same" else _room(kernel, dilation, sides)
+    padding: Any = draw(st.sampled_from((sides, sides, "same", "same_lower")))
+    smallest = (1, 1) if isinstance(padding, str) else _room(kernel, dilation, sides)
     parameters: Kind = "whole" if numbers == "whole" else "real"
     weight, bias = draw(values((groups * outs, ins, *kernel), parameters)), draw(values((groups * outs,), parameters))
     x = draw(values(draw(shapes(groups * ins, smallest)), numbers))
@@ -102,30 +98,30 @@ def conv2d(draw: st.DrawFn, numbers: Kind = "real") -> Case:
 
 
 @st.composite
-def _windows(draw: st.DrawFn, dilated: bool) -> tuple[Pair, Pair, Quad, Pair]:
-    kernel, stride = draw(pairs()), draw(pairs())
-    dilation = draw(pairs(1, 2)) if dilated else (1, 1)
+def _windows(draw: st.DrawFn) -> tuple[Pair, Pair, Any, Pair, Pair]:
+    """Draw kernel, stride, padding, dilation, and the smallest picture that every window sees a cell of."""
+    kernel, stride, dilation = draw(pairs()), draw(pairs()), draw(pairs(1, 2))
     # less than the first and last cell of the kernel lie apart from the next, so that each window sees the picture
-    padding = draw(st.tuples(*(sizes(0, u - 1) for u in (*kernel, *kernel))))
-    return kernel, stride, padding, dilation
+    sides: Quad = draw(st.tuples(*(sizes(0, u - 1) for u in (*kernel, *kernel))))
+    padding: Any = draw(st.sampled_from((sides, sides, "same", "same_lower")))
+    least = (1, 1) if isinstance(padding, str) else _room(kernel, dilation, sides)
+    return kernel, stride, padding, dilation, (max(least[0], dilation[0]), max(least[1], dilation[1]))
 
 
 @st.composite
 def max_pool2d(draw: st.DrawFn, numbers: Kind = "real") -> Case:
     """Paddings, dilations and `ceil`; no window that sees padding only."""
-    kernel, stride, padding, dilation = draw(_windows(dilated=True))
-    least = _room(kernel, dilation, padding)
-    smallest = (max(least[0], dilation[0]), max(least[1], dilation[1]))
+    kernel, stride, padding, dilation, smallest = draw(_windows())
     x = draw(values(draw(shapes(smallest=smallest)), numbers))
     return Case(MaxPool2d(kernel, stride, padding, draw(st.booleans()), dilation), (x,))
 
 
 @st.composite
 def avg_pool2d(draw: st.DrawFn, numbers: Kind = "real") -> Case:
-    """Paddings, `ceil`, and padding counted or not."""
-    kernel, stride, padding, _ = draw(_windows(dilated=False))
-    x = draw(values(draw(shapes(smallest=_room(kernel, (1, 1), padding))), numbers))
-    return Case(AvgPool2d(kernel, stride, padding, draw(st.booleans()), draw(st.booleans())), (x,))
+    """Paddings, dilations, `ceil`, and padding counted or not."""
+    kernel, stride, padding, dilation, smallest = draw(_windows())
+    x = draw(values(draw(shapes(smallest=smallest)), numbers))
+    return Case(AvgPool2d(kernel, stride, padding, draw(st.booleans()), draw(st.booleans()), dilation), (x,))
 
 
 @st.composite
@@ -178,35 +174,16 @@ def pad(draw: st.DrawFn, numbers: Kind = "real") -> Case:
     return Case(Pad(sides, draw(st.sampled_from((0.0, -3.0, 7.0)))), draw(unary(ReLU(), numbers)).xs)
 
 
-@st.composite
-def add(draw: st.DrawFn, numbers: Kind = "real") -> Case:
-    """One to three summands."""
-    shape = draw(shapes())
-    return Case(Add(), tuple(draw(values(shape, numbers)) for _ in range(draw(sizes()))))
-
-
-@st.composite
-def concat(draw: st.DrawFn, numbers: Kind = "real") -> Case:
-    """One to three inputs with channels of their own."""
-    n, _, h, w = draw(shapes())
-    return Case(Concat(), tuple(draw(values((n, draw(sizes()), h, w), numbers)) for _ in range(draw(sizes()))))
-
-
-@st.composite
-def softmax(draw: st.DrawFn, numbers: Kind = "real") -> Case:
-    """Scores (N, C), or maps of scores (N, C, H, W)."""
-    shape = draw(shapes())
-    return Case(Softmax(), (draw(values(shape if draw(st.booleans()) else shape[:2], numbers)),))
-
-
 def layers(numbers: Kind = "real") -> dict[str, st.SearchStrategy[Case]]:
-    """Return a strategy of cases for every kind of layer, by its name; "whole" leaves out the softmax."""
+    """Return a strategy of cases for every kind of layer, by its name; "whole" has those that are exact then."""
+    from . import axes, pointwise, spatial  # they build on this page
+
     plain = {type(layer).__name__: unary(layer, numbers)
-             for layer in (ReLU(), ReLU6(), GlobalAvgPool2d(), Flatten(), Dropout())}
+             for layer in (ReLU(), ReLU6(), GlobalAvgPool2d(), Dropout())}
     drawn = {
         "Conv2d": conv2d, "Linear": linear, "BatchNorm2d": batch_norm2d, "Clip": clip, "MaxPool2d": max_pool2d,
-        "AvgPool2d": avg_pool2d, "AdaptiveAvgPool2d": adaptive_avg_pool2d, "Pad": pad, "Add": add, "Concat": concat,
-        "Softmax": softmax,
+        "AvgPool2d": avg_pool2d, "AdaptiveAvgPool2d": adaptive_avg_pool2d, "Pad": pad,
     }
-    found = plain | {name: strategy(numbers) for name, strategy in drawn.items()}
-    return {name: found[name] for name in sorted(found) if (name, numbers) != ("Softmax", "whole")}
+    found = plain | {name: strategy(numbers) for name, strategy in drawn.items()} | axes.layers(numbers)
+    found |= spatial.layers(numbers) | pointwise.layers(numbers)
+    return {name: found[name] for name in sorted(found)}

@@ -1,0 +1,59 @@
+"""What may go into a network: pictures of the declared shape and dtype, and seeds that fit its output."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from npgradcam.errors import ShapeError
+from npgradcam.topology import Topology
+from npgradcam.typing import Array, IntArray
+
+
+def check_inputs(network: Topology, given: Mapping[str, Array]) -> Mapping[str, Array]:
+    """Refuse inputs of other names or shapes than the network's."""
+    if set(given) != set(network.inputs):
+        raise ShapeError(f"expected the inputs {', '.join(network.inputs)}, got {', '.join(given)}")
+    for name, x in given.items():
+        declared, shape = network.declared.get(name), np.shape(x)
+        if declared is None:
+            if name not in network.whole and (not shape or 0 in shape):
+                raise ShapeError(f"input {name!r}: expected at least one image and one cell, got shape {shape}")
+        elif len(declared) != len(shape) or any(d not in (None, n) for d, n in zip(declared, shape, strict=True)):
+            wanted = ", ".join("any" if d is None else str(d) for d in declared)
+            one = "; it was exported for that batch only" if shape[1:] == declared[1:] else ""
+            raise ShapeError(f"input {name!r}: expected shape ({wanted}), got {shape}{one}")
+        elif 0 in shape and 0 not in declared:
+            raise ShapeError(f"input {name!r}: expected at least one image and one cell, got shape {shape}")
+    return given
+
+
+def check_dtype(name: str, x: Array, dtype: str, whole: bool) -> None:
+    """Refuse an input that is not an array of the network's own precision, or of whole numbers where it takes those."""
+    got = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
+    if whole and (not isinstance(x, np.ndarray) or x.dtype.kind not in "iub"):
+        raise ShapeError(f"input {name!r}: expected an array of whole numbers or truth values, got {got}")
+    if not whole and (not isinstance(x, np.ndarray) or x.dtype != dtype):
+        raise ShapeError(
+            f"input {name!r}: expected a {dtype} array, got {got}; preprocess the photograph, or convert with "
+            f"x.astype({dtype!r})"
+        )
+
+
+def check_seed(logits: Array, seed: Array, image: IntArray | None) -> IntArray | None:
+    """Return which image each row belongs to, or None where the rows are the tape's images (or its only one)."""
+    batch, rows = len(logits), len(seed)
+    if seed.shape[1:] != logits.shape[1:] or seed.dtype != logits.dtype:
+        raise ShapeError(
+            f"seed: expected rows of shape {logits.shape[1:]} and dtype {logits.dtype}, "
+            f"got {seed.shape} and {seed.dtype}"
+        )
+    if image is None:
+        if batch not in (1, rows):
+            raise ShapeError(f"seed: expected {batch} rows, one per image, got {rows}; say image= for other rows")
+        return None
+    image = np.asarray(image)
+    if image.shape != (rows,) or image.dtype.kind not in "iu" or ((image < 0) | (image >= batch)).any():
+        raise ShapeError(f"image: expected {rows} numbers from 0 to {batch - 1}, one per row, got {image}")
+    return None if batch == 1 or np.array_equal(image, np.arange(batch)) else image

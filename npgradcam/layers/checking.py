@@ -1,0 +1,43 @@
+"""What layers refuse before they compute: axes that are not there, settings that are no whole numbers, absurd sizes."""
+
+from __future__ import annotations
+
+from math import prod
+
+import numpy as np
+
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Shape
+
+LARGEST = 2**30  # numbers in one array: 4 GB of float32
+MOST_AXES = 32  # of one array, in every NumPy
+
+
+def expect_integers(what: str, value: object) -> None:
+    """Refuse anything but a tuple of whole numbers."""
+    if not isinstance(value, tuple) or not all(isinstance(v, (int, np.integer)) for v in value):
+        raise ShapeError(f"{what}: expected a tuple of whole numbers, got {value!r}")
+
+
+def expect_room(shape: Shape) -> Shape:
+    """Return the shape; refuse one with more numbers or axes than any photograph needs, before memory is asked for."""
+    if len(shape) > MOST_AXES:
+        raise ShapeError(f"expected at most {MOST_AXES} axes, got {len(shape)}")
+    if prod(shape) > LARGEST:
+        raise ShapeError(f"expected at most {LARGEST:,} numbers in one array, got shape {shape}")
+    return shape
+
+
+def counted_axis(axis: int, rank: int) -> int:
+    """Return the axis counted from the front; -1 is the last of `rank`."""
+    if not -rank <= axis < rank:
+        raise ShapeError(f"axis {axis}: expected one of an array with {rank} axes; add or remove the batch axis?")
+    return int(axis) % rank
+
+
+def counted_axes(axes: Shape, rank: int) -> Shape:
+    """Return the axes counted from the front, each at most once."""
+    counted = tuple(counted_axis(axis, rank) for axis in axes)
+    if len(set(counted)) != len(counted):
+        raise ShapeError(f"axes: expected each axis once, got {axes} for an array with {rank} axes")
+    return counted
