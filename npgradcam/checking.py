@@ -11,12 +11,13 @@ from npgradcam.topology import Topology
 from npgradcam.typing import Array, IntArray
 
 
-def check_inputs(network: Topology, given: Mapping[str, Array]) -> Mapping[str, Array]:
-    """Refuse inputs of other names or shapes than the network's."""
+def check_inputs(network: Topology, given: Mapping[str, Array], dtype: str) -> None:
+    """Refuse inputs of other names, precisions or shapes than the network's."""
     if set(given) != set(network.inputs):
         raise ShapeError(f"expected the inputs {', '.join(network.inputs)}, got {', '.join(given)}")
     for name, x in given.items():
-        declared, shape = network.declared.get(name), np.shape(x)
+        _check_dtype(name, x, dtype, name in network.whole)
+        declared, shape = network.declared.get(name), x.shape
         if declared is None:
             if name not in network.whole and (not shape or 0 in shape):
                 raise ShapeError(f"input {name!r}: expected at least one image and one cell, got shape {shape}")
@@ -26,10 +27,9 @@ def check_inputs(network: Topology, given: Mapping[str, Array]) -> Mapping[str, 
             raise ShapeError(f"input {name!r}: expected shape ({wanted}), got {shape}{one}")
         elif 0 in shape and 0 not in declared:
             raise ShapeError(f"input {name!r}: expected at least one image and one cell, got shape {shape}")
-    return given
 
 
-def check_dtype(name: str, x: Array, dtype: str, whole: bool) -> None:
+def _check_dtype(name: str, x: Array, dtype: str, whole: bool) -> None:
     """Refuse an input that is not an array of the network's own precision, or of whole numbers where it takes those."""
     got = x.dtype if isinstance(x, np.ndarray) else type(x).__name__
     if whole and (not isinstance(x, np.ndarray) or x.dtype.kind not in "iub"):

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from npgradcam import kernels, rules
-from npgradcam.checking import check_dtype, check_inputs, check_seed
+from npgradcam.checking import check_inputs, check_seed
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError
 from npgradcam.layers import Computed, Layer
 from npgradcam.rules import Rule
@@ -244,8 +244,7 @@ class Network(Topology):
     def checked_inputs(self, images: Array | Mapping[str, Array]) -> dict[str, Array]:
         """Return the inputs by name, or say what is wrong with them."""
         given = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: images}
-        for name, x in check_inputs(self, given).items():
-            check_dtype(name, x, self.dtype, whole=name in self.whole)
+        check_inputs(self, given, self.dtype)
         return given
 
     def _check_observed(self, observe: tuple[str, ...], output: str) -> set[str]:

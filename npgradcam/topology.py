@@ -162,13 +162,17 @@ class Topology:
 
         Layers that only reshape may follow it. `output` itself where there is no such end.
         """
-        name = self.resolve(output)
-        at = name
+        last = self.last(output)
+        return self.resolve(output) if last is None else last.inputs[0]
+
+    def last(self, output: str) -> Node | None:
+        """Return the Softmax, LogSoftmax or Sigmoid with which an output ends, but for layers that only reshape."""
+        at = self.resolve(output)
         while at not in self.inputs and _kind(self._by_name[at].layer) in _RESHAPES:
             at = self._by_name[at].inputs[0]
-        last = None if at in self.inputs else self._by_name[at]
-        cut = last is not None and isinstance(last.layer, _PROBABILITIES) and last.inputs[0] not in self.inputs
-        return last.inputs[0] if cut and last is not None else name
+        node = self._by_name.get(at)
+        probable = node is not None and isinstance(node.layer, (Softmax, LogSoftmax, Sigmoid))
+        return node if probable and node is not None and node.inputs[0] not in self.inputs else None
 
     def rectifiers(self, output: str, down_to: str) -> list[str]:
         """Return the nodes between `down_to` and `output` on which a backward rule acts."""
@@ -182,7 +186,6 @@ class Topology:
 
 
 _RESHAPES = ("Identity", "Dropout", "Reshape", "Flatten", "Squeeze", "Unsqueeze", "Transpose", "Cast")
-_PROBABILITIES = (Softmax, LogSoftmax, Sigmoid)
 
 
 def _kind(layer: Layer) -> str:
@@ -191,14 +194,14 @@ def _kind(layer: Layer) -> str:
 
 def outcome(layer: Layer, known: list[Shape | NDArray[Any]]) -> Shape | NDArray[Any]:
     """Return the shape of a layer's output; the output itself where the inputs' shapes alone decide it."""
-    # a stand-in has a shape, and no memory of its own
-    stand_ins = [x if isinstance(x, np.ndarray) else np.broadcast_to(np.float32(0), x) for x in known]
     if layer.reads_shapes or all(isinstance(x, np.ndarray) for x in known):
-        value: NDArray[Any] = layer.forward(*stand_ins)[0]
+        # a stand-in has a shape, and no memory of its own
+        values = (x if isinstance(x, np.ndarray) else np.broadcast_to(np.float32(0), x) for x in known)
+        value: NDArray[Any] = layer.forward(*values)[0]
         return value
     if isinstance(layer, Computed):
         return layer.output_shape(*known)
-    return layer.output_shape(*(x.shape for x in stand_ins))
+    return layer.output_shape(*(x.shape if isinstance(x, np.ndarray) else x for x in known))
 
 
 @contextmanager

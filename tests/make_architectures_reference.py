@@ -1,8 +1,9 @@
-"""Record what PyTorch says of every architecture that has a name: python tests/make_architectures_reference.py [FILE].
+"""Record what PyTorch says of every architecture that has a name: python tests/make_architectures_reference.py [FILE] [NAME ...].
 
 Recorded with torch 2.14.1 and torchvision 0.29.1 (EfficientNet-Lite: efficientnet_lite_pytorch 0.1.0) on a CPU, in
 float64. The weights are npgradcam's `random_weights`, drawn by parameter name, so that only PyTorch's answers are
-stored; which is why this script needs npgradcam beside PyTorch. The tests read only the file.
+stored; which is why this script needs npgradcam beside PyTorch. The tests read only the file. With names, only these are
+recorded again.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def lite(name):
     """EfficientNet-Lite of the package whose weights we load; its paddings suit pictures with sides of 32 times n."""
     from efficientnet_lite_pytorch import EfficientNet
 
-    return EfficientNet.from_name(name.replace("_", "-"), override_params={"image_size": 64})
+    return EfficientNet.from_name(name.replace("_", "-"), image_size=64)
 
 
 def sequential(net):
@@ -131,14 +132,16 @@ def record(name):
     return numbers
 
 
-def main(path):
+def main(path=RECORDED, *names):
     warnings.simplefilter("ignore")
     F.relu = functional_relu  # DenseNet and the Inceptions call it as a function
-    arrays = {f"{name}.{key}": value for name in LAYERS for key, value in record(name).items()}
     versions = f"torch {torch.__version__}, torchvision {torchvision.__version__}"
-    np.savez_compressed(path, versions=np.array(versions), **arrays)
+    arrays = dict(np.load(path)) if Path(path).exists() else {}
+    for name in names or LAYERS:
+        arrays |= {f"{name}.{key}": value for key, value in record(name).items()}
+        np.savez_compressed(path, **arrays | {"versions": np.array(versions)})
     print(path, Path(path).stat().st_size, "bytes,", versions)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else RECORDED)
+    main(*sys.argv[1:])

@@ -1,10 +1,10 @@
-"""Record what PyTorch (float64) and onnxruntime (float32) say of every skeleton: python tests/make_onnx_truth.py [NAME...].
+"""Record what PyTorch (float64) and onnxruntime (float32) say of skeletons: python tests/make_onnx_truth.py [NAME...].
 
 Made with Python 3.11, torch 2.14.1, onnxruntime 1.32.0, onnx 1.23.2, onnx2torch 1.5.15 and NumPy 2.4.6. The graph runs in
 torch (onnx_in_torch.py) and autograd differentiates it. Three independent witnesses stand beside it, where they can:
 onnxruntime's forward, the graph as onnx2torch reads it, and the torch module that was exported with the same weights;
 the manifest holds how far each is away. A skeleton without intervals of its own is calibrated first, so that every
-convolution's output has variance about 1.
+convolution's output has variance about 1. Without a name, what is not recorded yet is.
 """
 
 from __future__ import annotations
@@ -78,8 +78,7 @@ def second_reader(model, x, output, seed, dx):
         return f"{type(error).__name__}: {str(error).splitlines()[0][:90] if str(error) else ''}"
 
 
-def record(path):
-    name = path.name.removesuffix(".onnx.xz")
+def record(path, name):
     skeleton = load(path)
     x = image_of(skeleton, name)
     if "calibrated" not in {e.key for e in skeleton.metadata_props}:
@@ -113,22 +112,17 @@ def record(path):
     small["onnxruntime/logits"] = ort[0] if ort[0].size <= 4096 else ort[0].reshape(-1)[:4096]
     (DATA / "truths").mkdir(exist_ok=True)
     np.savez_compressed(DATA / "truths" / f"{name}.npz", **small)
-    return name, facts
+    return facts
 
 
 def main(names):
     facts = json.loads(MANIFEST.read_text()) if MANIFEST.exists() else {}
     for path in sorted((DATA / "skeletons").glob("*.onnx.xz")):
-        if names and path.name.removesuffix(".onnx.xz") not in names:
+        name = path.name.removesuffix(".onnx.xz")
+        if name not in names and (names or (DATA / "truths" / f"{name}.npz").exists()):
             continue
         began = time.perf_counter()
-        try:
-            name, facts[name] = record(path)
-        except Exception as error:
-            if names:
-                raise
-            print(f"{path.name}: {type(error).__name__}: {error}", flush=True)
-            continue
+        facts[name] = record(path, name)
         print(f"{name}: {time.perf_counter() - began:.1f} s {json.dumps(facts[name])}", flush=True)
         MANIFEST.write_text(json.dumps(dict(sorted(facts.items())), indent=1) + "\n")
 

@@ -26,8 +26,8 @@ def image_of(model: ModelProto, name: str, sizes: tuple[int, ...] | None = None)
 def seed_of(logits: np.ndarray) -> np.ndarray:
     """Return where backward starts: one in each row's top class, or signs on an output that is no list of classes."""
     if logits.ndim == 2:
-        return np.eye(logits.shape[1])[logits.argmax(1)]
-    return np.sign(draw("seed", logits.shape, -1, 1).astype(np.float64))
+        return np.eye(logits.shape[1], dtype=logits.dtype)[logits.argmax(1)]
+    return np.sign(draw("seed", logits.shape, -1, 1)).astype(logits.dtype)
 
 
 def explained_output(model: ModelProto) -> str:

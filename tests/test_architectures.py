@@ -43,6 +43,12 @@ SIDES = {  # input, and what torchvision's default weights resize the shorter si
 SLOW = [pytest.param(name, marks=pytest.mark.slow) if name in LARGE else name for name in LAYERS]
 
 
+def outline(name):
+    """The architecture without numbers, and the shape of its own input."""
+    graph, _ = MODELS[name].outline()
+    return Topology(tuple(graph.nodes)), (1, 3, *MODELS[name].preprocessing.size)
+
+
 @pytest.fixture(scope="module")
 def recorded():
     with np.load(RECORDED) as file:
@@ -90,3 +96,40 @@ def test_an_architecture_computes_what_pytorch_does(recorded, name, warm):
         ours = ng.backprop(fast, tape, target, rule=rule).signal.astype(np.float64)
         cosine = (ours * signal).sum() / np.sqrt((ours**2).sum() * (signal**2).sum())
         assert cosine >= 0.9999, rule
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_the_default_layer_for_the_networks_own_input_is_the_same(name):
+    network, shape = outline(name)
+    assert ng.default_layer(network, shape) == LAYERS[name][0]
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_networks_that_end_in_pooling_and_one_linear_layer_have_cams_head(name):
+    network, _ = outline(name)
+    if name in WITHOUT_CAM_HEAD:
+        with pytest.raises(NoCamHeadError, match="grad_cam"):
+            cam_head(network, network.outputs[0])
+    else:
+        assert cam_head(network, network.outputs[0])[0] == LAYERS[name][0]
+
+
+def test_trained_parameters_are_as_many_as_torchvision_counts():
+    assert {name: outline(name)[0].parameter_count for name in PARAMETERS} == PARAMETERS
+    assert set(MODELS) - set(PARAMETERS) == {"shapes", *(f"efficientnet_lite{n}" for n in range(5))}
+
+
+@pytest.mark.parametrize("name", SIDES)
+def test_photographs_are_prepared_as_torchvisions_default_weights_want(name):
+    made, (side, shorter) = MODELS[name].preprocessing, SIDES[name]
+    assert (made.size, made.shorter) == ((side, side), shorter)
+    cubic = {"efficientnet_b0", "efficientnet_b2", "efficientnet_b3", "efficientnet_b4"}
+    assert made.interpolation == ("bicubic" if name in cubic else "bilinear")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_node_names_are_unique_and_every_parameter_is_asked_for_once(name):
+    graph, asked = MODELS[name].outline()
+    assert len({node.name for node in graph.nodes}) == len(graph.nodes)
+    held = sum(array.size for node in graph.nodes for array in node.layer.arrays.values() if array.dtype.kind == "f")
+    assert held == sum(array.size for array in asked.taken.values())

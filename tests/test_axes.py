@@ -23,6 +23,7 @@ from npgradcam.layers import (
     Reshape,
     Slice,
     SpaceToDepth,
+    Tile,
     Unsqueeze,
 )
 from npgradcam.testing import check_adjoint, check_parameter_gradients, slow_backward, slow_forward
@@ -162,7 +163,7 @@ def test_a_single_number_goes_both_ways() -> None:
         y, cache = layer.forward(x)
         assert (type(y), y.shape, layer.output_shape(x.shape)) == (np.ndarray, (), ())
         np.testing.assert_allclose(layer.backward(np.asarray(1.0), cache)[0], paid)
-    for layer in (Unsqueeze((0,)), Reshape((1,)), Expand((1,)), Flatten(0)):
+    for layer in (Unsqueeze((0,)), Reshape((1,)), Expand((1,)), Flatten(0), Slice((), ()), PadAxes((), ()), Tile(())):
         y, cache = layer.forward(np.asarray(3.0))
         assert y.ravel().tolist() == [3]
         assert layer.backward(y, cache)[0].shape == ()

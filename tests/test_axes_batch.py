@@ -17,6 +17,7 @@ from npgradcam.layers import (
     PadAxes,
     ReduceMax,
     ReduceMean,
+    ReLU,
     Reshape,
     Slice,
     Squeeze,
@@ -24,6 +25,8 @@ from npgradcam.layers import (
     Transpose,
     Unsqueeze,
 )
+from npgradcam.network import Network, Node
+from npgradcam.testing import check_completeness
 from npgradcam.testing.strategies.axes import layers as cases
 
 FAR = 2**63 - 1
@@ -87,3 +90,20 @@ def test_the_batch_is_kept_where_no_image_sees_another(layer, shapes, keeps: boo
 def test_what_only_changes_the_view_copies_nothing(layer) -> None:  # type: ignore[no-untyped-def]
     x = np.ones((2, 3))
     assert np.shares_memory(layer.forward(x)[0], x)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+def test_completeness_of_a_network_that_works_channels_last(images: int) -> None:
+    """As TensorFlow's exports do: channels moved last, padded, multiplied, reduced, joined with another branch."""
+    random = np.random.default_rng(0)
+    network = Network((
+        Node("nhwc", Transpose((0, 2, 3, 1)), ("input",)),
+        Node("pad", PadAxes((0, 0, 1, 0), (0, 1, 1, 0), 0.5), ("nhwc",)),
+        Node("dense", MatMul(second=random.standard_normal((3, 6))), ("pad",)),
+        Node("relu", ReLU(), ("dense",)),
+        Node("left", Slice((0,), (4,), (-1,)), ("relu",)), Node("right", Gather(np.array([5, 4, 5]), -1), ("relu",)),
+        Node("mean", ReduceMean((1, 2), False), ("left",)), Node("max", ReduceMax((1, 2)), ("right",)),
+        Node("flat", Reshape((0, -1)), ("max",)), Node("both", Concat(-1), ("mean", "flat")),
+        Node("scores", MatMul(second=random.standard_normal((7, 4))), ("both",)),
+    ), dtype="float64")
+    assert check_completeness(network, random.standard_normal((images, 3, 5, 4))) < 1e-14

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from npgradcam.errors import ShapeError
 from npgradcam.layers import (
@@ -66,6 +68,8 @@ REFUSED = [  # the layer, the shapes that arrive, and what the error says
     (lambda: Expand((HUGE, 3)), [(1, 3)], "at most 1,073,741,824 numbers"),
     (lambda: Tile((2,)), [(2, 3)], "1 axes"),
     (lambda: Tile((-1, 1)), [(2, 3)], "repeats >= 0"),
+    (lambda: Tile((0, HUGE)), [(2, 3)], "at most 1,073,741,824 numbers"),
+    (lambda: DepthToSpace(2**40), [(1, 0, 2, 2)], "at most 1,073,741,824 numbers"),
     (lambda: Tile((HUGE, HUGE)), [(2, 3)], "at most 1,073,741,824 numbers"),
     (lambda: PadAxes((1,), (1, 1)), [(2, 3)], "as many numbers before as after"),
     (lambda: PadAxes((1,), (1,)), [(2, 3)], "1 axes"),
@@ -100,3 +104,30 @@ def test_what_cannot_be_is_refused_in_one_sentence(make, shapes, words) -> None:
     xs = [np.broadcast_to(np.float32(1), shape) for shape in shapes]
     with pytest.raises(ShapeError, match=words):
         make().forward(*xs)
+
+
+numbers = st.one_of(st.integers(-2, 4), st.sampled_from((2**31, HUGE, -HUGE, 2**63 - 1, -(2**63), 10**30)))
+settings = st.lists(numbers, max_size=4).map(tuple)
+MADE = [
+    (Reshape, settings, st.booleans()), (Flatten, numbers), (Squeeze, settings), (Unsqueeze, settings),
+    (Transpose, settings), (DepthToSpace, numbers), (SpaceToDepth, numbers), (Slice, settings, settings),
+    (Slice, settings, settings, settings, settings), (Expand, settings), (Tile, settings), (Concat, numbers),
+    (PadAxes, settings, settings, st.just(1.0), st.sampled_from(("constant", "reflect", "edge", "wrap"))),
+    (Gather, st.lists(st.sampled_from((-2, 0, 1, HUGE)), max_size=3).map(lambda k: np.array(k, int)), numbers),
+    (ReduceMean, settings, st.booleans()), (ReduceMax, settings, st.booleans()), (ReduceSum, settings, st.booleans()),
+]
+
+
+@pytest.mark.parametrize("made", MADE, ids=lambda made: made[0].__name__)
+@given(data=st.data())
+def test_hostile_settings_are_refused_or_give_the_shape_that_was_promised(made, data) -> None:  # type: ignore
+    x = np.ones(data.draw(st.lists(st.integers(0, 3), max_size=4).map(tuple)))
+    try:
+        layer = made[0](*map(data.draw, made[1:]))
+        shape = layer.output_shape(x.shape)
+    except ShapeError:
+        return
+    if np.prod(shape, dtype=float) < 1e4:
+        y, cache = layer.forward(x)
+        assert y.shape == shape
+        assert layer.backward(np.ones(shape), cache)[0].shape == x.shape

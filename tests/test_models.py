@@ -185,7 +185,7 @@ def test_an_architecture_without_weights_says_to_bring_a_checkpoint():
 
 def test_a_given_state_dict_becomes_a_model_with_preprocessing(resnet_arrays):
     net = ng.load("resnet50", resnet_arrays, labels=Labels.parse(str(i) for i in range(1000)))
-    assert net.preprocessing.name == "imagenet"
+    assert net.preprocessing.name == "imagenet-232"
     assert net.label(3) == "3"
     assert ng.load("resnet50", resnet_arrays, preprocess="none", labels=net.labels).preprocessing.name == "none"
 

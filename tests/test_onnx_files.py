@@ -44,7 +44,7 @@ class Exported:
         image = net.network.inputs[0]
         output = net.network.resolve(self.facts["output"])
         tape = net.forward(self.image(dtype), observe=(layer, image), output=output)
-        seed = seed_of(tape.logits).astype(dtype)
+        seed = seed_of(tape.logits)
         seen = ng.grad_cam(net, tape, layer=layer, seed=seed, score="logit")
         rules = RULES if self.facts["gates"] else RULES[:1]
         return net, seen, {rule: ng.backprop(net, tape, seed=seed, rule=rule) for rule in rules}
@@ -100,17 +100,18 @@ def test_other_sizes_go_through(exported, single):
 
 def test_the_default_layer_is_the_last_with_maps(exported, single):
     net, recorded = single[0], exported.facts["layer"]
-    chosen = ng.grad_cam(net, exported.image("float32"), seed=seed_of(single[1].logits).astype("float32")).layer
+    chosen = ng.grad_cam(net, exported.image("float32"), seed=seed_of(single[1].logits)).layer
     expected = NOT_THE_DEFAULT.get(exported.name, recorded)
     assert chosen == net.network.resolve(expected)
 
 
 def test_the_score_is_the_logit_before_a_softmax(exported, single):
-    last = {name: node.op_type for node in exported.skeleton.graph.node for name in node.output}
-    ends = last[exported.skeleton.graph.output[0].name]
-    explained = ng.grad_cam(single[0], exported.image("float32"), layer=exported.facts["layer"],
-                            seed=seed_of(single[1].logits).astype("float32"))
-    assert (explained.logits.tobytes() == single[1].logits.tobytes()) and (ends in TAILS or ends not in TAILS)
+    net, seen, _ = single
+    ends = {name: node.op_type for node in exported.skeleton.graph.node for name in node.output}
+    own = ends[exported.skeleton.graph.output[0].name]
+    explained = ng.grad_cam(net, exported.image("float32"), layer=exported.facts["layer"], seed=seed_of(seen.logits))
+    assert explained.logits.tobytes() == seen.logits.tobytes()
+    assert (net.network.score(net.network.outputs[0]) == net.network.outputs[0]) == (own not in TAILS)
 
 
 def test_gates_are_counted_and_none_is_an_error(exported, single):
@@ -119,4 +120,4 @@ def test_gates_are_counted_and_none_is_an_error(exported, single):
         assert signals["guided"].gates == exported.facts["gates"]
     else:
         with pytest.raises(NpGradcamError, match="rectifier"):
-            ng.backprop(net, exported.image("float32"), seed=seed_of(seen.logits).astype("float32"), rule="guided")
+            ng.backprop(net, exported.image("float32"), seed=seed_of(seen.logits), rule="guided")

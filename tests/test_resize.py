@@ -177,7 +177,9 @@ def test_a_cell_that_is_not_finite_spoils_only_what_looks_at_it(bad: float) -> N
     assert np.flatnonzero(~np.isfinite(y)).tolist() == [4, 5]
     with np.errstate(invalid="ignore"):
         y, _ = line([0, 1, bad, 3, 4], sizes=(10,), mode="linear")
+        first, _ = line([bad, 1, 2, 3, 4], sizes=(10,), mode="linear")
     assert np.flatnonzero(~np.isfinite(y)).tolist() == [3, 4, 5, 6]
+    assert np.flatnonzero(~np.isfinite(first)).tolist() == [0, 1, 2]
 
 
 @pytest.mark.parametrize(("make", "words"), [

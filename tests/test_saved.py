@@ -18,7 +18,7 @@ from npgradcam.errors import ModelFormatError
 from npgradcam.formats import read_npz, write_npz
 from npgradcam.formats.settings import KINDS, decode, decode_layer, encode
 from npgradcam.images import preset
-from npgradcam.layers import Clip, Computed, Conv2d, Layer, OneAxis, ReLU
+from npgradcam.layers import Clip, Computed, Conv2d, Layer, OneAxis, ReLU, Reshape
 from npgradcam.models import Labels, Model, random_weights
 from npgradcam.network import Network, Node
 from npgradcam.testing.strategies.cases import layers
@@ -154,7 +154,8 @@ def test_what_cannot_travel_is_refused_by_name_and_nothing_is_written(tmp_path):
 @pytest.fixture(scope="module")
 def good(tmp_path_factory):
     """The record and the arrays of a saved model."""
-    nodes = (Node("line", OneAxis(Conv2d(np.ones((2, 2, 1, 3), np.float32))), ("input",)),
+    nodes = (Node("row", Reshape((0, 0, -1)), ("input",)),
+             Node("line", OneAxis(Conv2d(np.ones((2, 3, 1, 3), np.float32))), ("row",)),
              Node("clip", Clip(0.0, float("inf")), ("line",)))
     path = tmp_path_factory.mktemp("saved") / "model.npz"
     ng.save(Model("m", Network(nodes), preset("none", (4, 4)), Labels.parse("ab")), path)
@@ -177,10 +178,10 @@ def changed(record, path, value):
 def load(folder, record, arrays):
     text = record if isinstance(record, str) else json.dumps(record)
     write_npz(folder / "bad.npz", {"npgradcam": text, **arrays})
-    return ng.load(folder / "bad.npz", labels=Labels.parse("ab"), preprocess="none")
+    return ng.load(folder / "bad.npz")
 
 
-NODE = ("network", "nodes", 0)
+NODE = ("network", "nodes", 1)
 CONV = (*NODE, "settings", "layer")
 BAD = {
     "another format": (("format",), 2, "format 1"),
@@ -226,16 +227,16 @@ BAD = {
     "stride 0": ((*CONV, "settings", "stride"), [1, 0], "stride"),
     "padding text": ((*CONV, "settings", "padding"), "system", r"Conv2d\.padding"),
     "groups": ((*CONV, "settings", "groups"), 3, "groups"),
-    "weight text": ((*CONV, "settings", "weight"), "0.layer.weight", r"Conv2d\.weight"),
+    "weight text": ((*CONV, "settings", "weight"), "1.layer.weight", r"Conv2d\.weight"),
     "weight None": ((*CONV, "settings", "weight"), None, r"Conv2d\.weight"),
     "no such array": ((*CONV, "settings", "weight"), {"array": "1"}, "there is no array"),
     "array of lists": ((*CONV, "settings", "weight"), {"array": []}, "there is no array"),
     "whole numbers": ((*CONV, "settings", "weight"), {"array": "whole"}, "floats"),
     "texts": ((*CONV, "settings", "weight"), {"array": "text"}, "numbers"),
     "rank": ((*CONV, "settings", "weight"), {"array": "flat"}, "Conv2d"),
-    "clip": (("network", "nodes", 1, "settings", "low"), {"float": "1e999"}, r"Clip\.low"),
-    "clip call": (("network", "nodes", 1, "settings", "low"), {"float": "inf", "more": 1}, r"Clip\.low"),
-    "clip order": (("network", "nodes", 1, "settings", "low"), {"float": "inf"}, "Clip"),
+    "clip": (("network", "nodes", 2, "settings", "low"), {"float": "1e999"}, r"Clip\.low"),
+    "clip call": (("network", "nodes", 2, "settings", "low"), {"float": "inf", "more": 1}, r"Clip\.low"),
+    "clip order": (("network", "nodes", 2, "settings", "low"), {"float": "nan"}, "Clip"),
 }
 
 
@@ -243,8 +244,8 @@ BAD = {
 def test_a_bad_record_is_refused_for_the_right_reason(tmp_path, good, case):
     path, value, reason = BAD[case]
     record, arrays = good
-    assert load(tmp_path, record, arrays).network["line"].layer.layer.weight.shape == (2, 2, 1, 3)
-    more = {"whole": np.ones((2, 2, 1, 3), np.int64), "text": "abc", "flat": np.ones(3, np.float32)}
+    assert load(tmp_path, record, arrays).network["line"].layer.layer.weight.shape == (2, 3, 1, 3)
+    more = {"whole": np.ones((2, 3, 1, 3), np.int64), "text": "abc", "flat": np.ones(3, np.float32)}
     spoken = {name: more[name] for name in more if isinstance(value, dict) and value.get("array") == name}
     with pytest.raises(ModelFormatError, match=reason) as caught:
         load(tmp_path, changed(record, path, value), arrays | spoken)
@@ -274,7 +275,7 @@ def test_bad_texts_and_arrays_are_refused(tmp_path, good):
 
 JUNK = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8)
-    | st.sampled_from([{"array": "0.layer.weight"}, {"float": "nan"}, *KINDS]),
+    | st.sampled_from([{"array": "1.layer.weight"}, {"float": "nan"}, *KINDS]),
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=6,
 )
 

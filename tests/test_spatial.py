@@ -257,12 +257,12 @@ ONE = np.ones((2, 1, 1, 1))
     (lambda: ConvTranspose2d(np.ones((2, 3, 1, 1)), np.ones(3), groups=2), "bias"),
     (lambda: ConvTranspose2d(ONE, stride=(1, 0)), "stride and dilation >= 1"),
     (lambda: ConvTranspose2d(ONE, output_padding=(0, -1)), "output_padding >= 0"),
-    (lambda: ConvTranspose2d(ONE, padding="valid"), "padding: expected 4 whole numbers"),  # type: ignore[arg-type]
+    (lambda: ConvTranspose2d(ONE, padding="valid"), "'same_lower'.: expected 4 whole numbers"),  # type: ignore[arg-type]
     (lambda: ConvTranspose2d(ONE, padding=(1, 0, 0, 0)).forward(np.ones((1, 2, 1, 1))), "leaves nothing"),
     (lambda: ConvTranspose2d(ONE).forward(np.ones((1, 1, 1, 1))), "expected 2 channels"),
     (lambda: ConvTranspose2d(ONE).forward(np.ones((2, 1, 1))), "expected 4 axes"),
-    (lambda: Conv2d(ONE, padding="SAME"), "padding: expected 4 whole numbers"),  # type: ignore[arg-type]
-    (lambda: MaxPool2d((1, 1), (1, 1), padding="upper"), "padding: expected 4 whole"),  # type: ignore[arg-type]
+    (lambda: Conv2d(ONE, padding="SAME"), "'same_lower'.: expected 4 whole numbers"),  # type: ignore[arg-type]
+    (lambda: MaxPool2d((1, 1), (1, 1), padding="upper"), "'same_lower'.: expected 4 whole"),  # type: ignore[arg-type]
     (lambda: AvgPool2d((1, 1), (1, 1), dilation=(1, 0)), "AvgPool2d: expected kernel, stride and dilation >= 1"),
     (lambda: OneAxis(Conv2d(ONE, padding=(0, 0, 1, 0))).forward(np.ones((1, 1, 4))), "keeps one row"),
     (lambda: OneAxis(Conv2d(ONE)).forward(np.ones((1, 1, 1, 4))), "expected 3 axes"),

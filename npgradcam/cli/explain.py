@@ -92,7 +92,7 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
         sha256 = drawing.pool.submit(sha256_of, photograph.path)
         x, explained = model.arranged(prepared.x), explained_output(model)
         tape = model.forward(x, observed(model, plan.methods, plan.layers), explained)
-        predictions = ranked(model, tape.logits, photograph.name)
+        predictions = ranked(model, tape, photograph.name)
         by_index = {p.index: p for p in predictions}
         classes = plan.classes or tuple(p.index for p in predictions[: plan.top])
         seen, drawn_on = pictures.as_seen(prepared), pictures.to_draw_on(prepared)

@@ -15,7 +15,7 @@ from npgradcam.cli.photographs import photographs
 from npgradcam.errors import ImageError, ModelFormatError
 from npgradcam.methods.start import explained_output
 from npgradcam.models import Model, Prediction
-from npgradcam.typing import Array
+from npgradcam.network import Tape
 
 HEAD = ("rank", "index", "label", "logit", "probability")
 
@@ -37,7 +37,7 @@ def predict(options: argparse.Namespace) -> int:
         if not found:
             warm_up(console, options.dtype, options.backend)
         tape = model.forward(model.arranged(prepared.x), output=explained_output(model))
-        best = ranked(model, tape.logits, photograph.name)[: options.top_k]
+        best = ranked(model, tape, photograph.name)[: options.top_k]
         found.append({"image": readable(photograph.path), "predictions": [asdict(p) for p in best]})
         if not options.json:
             heading = [f"{photograph.name}:"] if len(asked) > 1 else []
@@ -47,20 +47,20 @@ def predict(options: argparse.Namespace) -> int:
     return 4 if bad else 0
 
 
-def ranked(model: Model, logits: Array, name: str) -> list[Prediction]:
-    """Return every class of one image, (1, classes), best first.
+def ranked(model: Model, tape: Tape, name: str) -> list[Prediction]:
+    """Return every class of a tape's one image, best first.
 
     Raises
     ------
     ModelFormatError
         If a logit is NaN or infinite.
     """
-    if not np.isfinite(logits).all():
+    if not np.isfinite(tape.logits).all():
         raise ModelFormatError(
             f"{model.name}: expected finite logits for {name}, got NaN or infinity; check the weights and the "
             "preprocessing, or take --dtype float64"
         )
-    return model.ranked(logits[0], logits.shape[1])
+    return model.ranked(model.scores(tape)[0], None)
 
 
 def predictions_table(predictions: Sequence[Prediction]) -> str:

@@ -29,8 +29,8 @@ def resolve(padding: Padding, shape: Shape, kernel: Pair, stride: Pair, dilation
     """Return (top, left, bottom, right); "same" and "same_lower" depend on the input's size."""
     if not isinstance(padding, str):
         return padding
-    before, after = (same := geometry.same(shape, kernel, stride, dilation))[:2], same[2:]
-    return (*before, *after) if padding == "same" else (*after, *before)
+    top, left, bottom, right = geometry.same(shape, kernel, stride, dilation)
+    return (top, left, bottom, right) if padding == "same" else (bottom, right, top, left)
 
 
 @in_session

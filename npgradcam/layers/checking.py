@@ -23,7 +23,7 @@ def expect_room(shape: Shape) -> Shape:
     """Return the shape; refuse one with more numbers or axes than any photograph needs, before memory is asked for."""
     if len(shape) > MOST_AXES:
         raise ShapeError(f"expected at most {MOST_AXES} axes, got {len(shape)}")
-    if prod(shape) > LARGEST:
+    if prod(length or 1 for length in shape) > LARGEST:  # NumPy counts so, too, where an axis has no cells
         raise ShapeError(f"expected at most {LARGEST:,} numbers in one array, got shape {shape}")
     return shape
 

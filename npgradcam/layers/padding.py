@@ -95,7 +95,8 @@ class PadAxes(Layer):
         signal = signal.copy() if copies else signal
         for i, source in copies[::-1]:
             signal[source] += signal[i]
-        dx = np.zeros((len(signal) if self.keeps_batch(shape) else shape[0], *shape[1:]), signal.dtype)
+        rows = signal.shape[:1] if self.keeps_batch(shape) else shape[:1]
+        dx = np.zeros((*rows, *shape[1:]), signal.dtype)
         dx[here] = signal[there]
         return (dx,)
 

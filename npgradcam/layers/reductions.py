@@ -140,7 +140,7 @@ class _Extreme(_Reduction):
         places = np.broadcast_to(winner, rows)
         if cells.size:
             np.put_along_axis(cells, places[..., None], signal.reshape(*rows, 1), -1)
-        last = cells.reshape(*rows, *(shape[axis] for axis in reduced))
+        last = cells.reshape((*rows, *(shape[axis] for axis in reduced)))
         return (np.moveaxis(last, range(len(rows), last.ndim), reduced),)
 
 

@@ -75,16 +75,17 @@ class Tile(Layer):
 
     def backward(self, signal: Array, shape: Shape) -> tuple[Array]:  # and back
         # dx[n,c,h,w] = sum_{k,l} signal[n, c, k H + h, l W + w]
-        rows = len(signal) if self.keeps_batch(shape) else shape[0]
-        lengths = [(r, n) for r, n in zip(self.repeats, (rows, *shape[1:]), strict=True)]
-        blocks = signal.reshape([number for pair in lengths for number in pair])
+        rows = signal.shape[:1] if self.keeps_batch(shape) else shape[:1]
+        pairs = zip(self.repeats, (*rows, *shape[1:]), strict=True)
+        blocks = signal.reshape([length for pair in pairs for length in pair])
         return (as_rows(blocks.sum(axis=tuple(range(0, blocks.ndim, 2))), shape),)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         (shape,) = shapes
         if len(self.repeats) != len(shape):
             raise ShapeError(f"expected {len(self.repeats)} axes for repeats {self.repeats}, got shape {shape}")
-        return expect_room(tuple(int(r) * n for r, n in zip(self.repeats, shape, strict=True)))
+        expect_room(tuple(int(r) * (n or 1) for r, n in zip(self.repeats, shape, strict=True)))
+        return tuple(int(r) * n for r, n in zip(self.repeats, shape, strict=True))
 
     def keeps_batch(self, *shapes: Shape) -> bool:
         return self.repeats[:1] == (1,)

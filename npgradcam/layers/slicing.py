@@ -44,12 +44,13 @@ class Slice(Layer):
 
     def forward(self, x: Array) -> tuple[Array, Shape]:  # (N, C, H, W) -> (N, C, I, J), say
         # y[..., i, ...] = x[..., start + step i, ...]
-        return x[self._windows(x.shape)], x.shape
+        return np.asarray(x[self._windows(x.shape)]), x.shape
 
     def backward(self, signal: Array, shape: Shape) -> tuple[Array]:  # and back
         # dx[..., start + step i, ...] = signal[..., i, ...], 0 elsewhere
         windows = self._windows(shape)
-        dx = np.zeros((len(signal) if windows[0] == slice(None) else shape[0], *shape[1:]), signal.dtype)
+        rows = signal.shape[:1] if self.keeps_batch(shape) else shape[:1]
+        dx = np.zeros((*rows, *shape[1:]), signal.dtype)
         dx[windows] = signal
         return (dx,)
 

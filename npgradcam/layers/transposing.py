@@ -11,7 +11,7 @@ import numpy as np
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, Shape
 
-from .checking import expect_integers
+from .checking import expect_integers, expect_room
 from .layer import Layer, expect_axes
 
 
@@ -103,7 +103,7 @@ class DepthToSpace(Layer):
         n, c, h, w = shapes[0]
         if c % self.block**2:
             raise ShapeError(f"expected channels that {self.block**2} divides on axis 1, got shape {shapes[0]}")
-        return (n, c // self.block**2, h * self.block, w * self.block)
+        return expect_room((n, c // self.block**2, h * self.block, w * self.block))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -137,4 +137,4 @@ class SpaceToDepth(Layer):
         n, c, h, w = shapes[0]
         if h % self.block or w % self.block:
             raise ShapeError(f"expected a height and width that {self.block} divides, got shape {shapes[0]}")
-        return (n, c * self.block**2, h // self.block, w // self.block)
+        return expect_room((n, c * self.block**2, h // self.block, w // self.block))

@@ -14,7 +14,7 @@ def expect_windows(what: str, kernel: Pair, stride: Pair, padding: kernels.Paddi
     for name, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
         expect_whole(name, pair, 2)
     sides = (0, 0, 0, 0) if padding == "same" or padding == "same_lower" else padding
-    expect_whole("padding", sides, 4)
+    expect_whole("padding (or 'same', 'same_lower')", sides, 4)
     if min(kernel + stride + dilation) < 1 or min(sides) < 0:
         raise ShapeError(
             f"{what}: expected kernel, stride and dilation >= 1 and padding >= 0, "

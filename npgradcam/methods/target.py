@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 
 from npgradcam.errors import ShapeError, TargetError
+from npgradcam.layout import channels_first
 from npgradcam.models import Labels
 from npgradcam.network import Tape
 from npgradcam.typing import Array, IntArray
+
+from .start import layout_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +55,10 @@ def rows(tape: Tape, target: Any = None, seed: Array | None = None, region: Arra
     TargetError
         For an unknown, ambiguous or misplaced class, a list of the wrong length, or an empty region.
     """
-    logits = tape.logits
+    logits, order = tape.logits, tuple(range(tape.logits.ndim))
+    if logits.ndim == 4:  # (N, classes, H, W), whatever the graph's own order
+        order = channels_first(layout_of(tape, tape.output)) or order
+        logits = logits.transpose(order)
     if logits.ndim not in (2, 4):
         raise TargetError(
             f"output {tape.output!r}: expected (N, classes) or (N, classes, H, W) to choose a class from, "
@@ -61,7 +67,7 @@ def rows(tape: Tape, target: Any = None, seed: Array | None = None, region: Arra
     if region is not None and (seed is not None or logits.ndim == 2):
         raise TargetError("region: expected an output that labels every pixel and no seed; leave region out")
     if seed is not None:
-        return _seeded(logits, target, seed)
+        return _seeded(tape.logits, target, seed)
     if not np.isfinite(logits).all():
         raise TargetError(f"output {tape.output!r}: the logits hold NaN or infinity, so nothing can be explained")
     classes = _classes(logits, target, labels)
@@ -69,7 +75,7 @@ def rows(tape: Tape, target: Any = None, seed: Array | None = None, region: Arra
     chosen = np.array([c for several in classes for c in several], dtype=np.intp)
     if logits.ndim == 2:
         return Rows(chosen, image, one_hot(chosen, logits))
-    return Rows(chosen, image, _spatial_seed(chosen, image, logits, region))
+    return Rows(chosen, image, _spatial_seed(chosen, image, logits, region).transpose(np.argsort(order)))
 
 
 def one_hot(target: IntArray, like: Array) -> Array:

@@ -10,7 +10,8 @@ import numpy as np
 
 from npgradcam.errors import ImageError, NpGradcamError, TargetError
 from npgradcam.images import PRESETS, Prepared, Preprocess
-from npgradcam.layout import axes
+from npgradcam.layers import Sigmoid
+from npgradcam.layout import axes, channels_first
 from npgradcam.network import Network, Tape
 from npgradcam.rules import Rule, gradient
 from npgradcam.typing import Array, IntArray
@@ -18,9 +19,18 @@ from npgradcam.typing import Array, IntArray
 from .labels import Labels
 
 
+def expit(x: Array) -> Array:
+    """1 / (1 + exp(-x)), without an overflow."""
+    return np.asarray(np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
+
+
 @dataclass(frozen=True)
 class Prediction:
-    """One line of what a network says of an image: `logit` as it is, `probability` after softmax over all classes."""
+    """One line of what a network says of an image: `logit` as it is, and what it means.
+
+    `probability` is the softmax over all classes; the sigmoid of this one where the network ends with a sigmoid. Where
+    the network labels every pixel it is the share of the pixels that have this class, and `logit` the largest of them.
+    """
 
     rank: int
     index: int
@@ -134,25 +144,41 @@ class Model:
 
     def predict(self, images: Array, top: int = 5) -> list[list[Prediction]]:
         """Return the best `top` classes of each image, best first; equal logits keep the order of their indices."""
-        network = self.network
-        logits = network.forward(images, output=network.score(network.outputs[0])).logits
-        return [self.ranked(of_image, top) for of_image in logits]
+        tape = self.network.forward(images, output=self.network.score(self.network.outputs[0]))
+        return [self.ranked(of_image, top) for of_image in self.scores(tape)]
 
-    def ranked(self, logits: Array, top: int = 5) -> list[Prediction]:
-        """Return the best `top` classes for one image's logits (classes,)."""
-        if not isinstance(top, (int, np.integer)) or top < 1:
+    def scores(self, tape: Tape) -> Array:
+        """Return a tape's logits with the classes on axis 1: (N, classes), or (N, classes, H, W) for every pixel."""
+        logits = tape.logits
+        if logits.ndim == 4:
+            shapes = {name: tape.shapes[name] for name in self.network.inputs}
+            order = channels_first(axes(self.network, shapes)[tape.output])
+            logits = logits if order is None else logits.transpose(order)
+        if logits.ndim > 2 and logits[0].size == max(logits.shape[1:]):  # (N, classes, 1, 1)
+            logits = logits.reshape(len(logits), -1)
+        return logits
+
+    def ranked(self, logits: Array, top: int | None = 5) -> list[Prediction]:
+        """Return the best `top` classes (None: all) for one image's logits, (classes,) or (classes, H, W)."""
+        if top is not None and (not isinstance(top, (int, np.integer)) or top < 1):
             raise TargetError(f"top: expected a whole number from 1 up, got {top!r}")
-        if logits.size == max(logits.shape, default=0):  # (classes, 1, 1) as well
-            logits = logits.reshape(-1)
-        if logits.ndim != 1:
+        if logits.ndim not in (1, 3):
             raise TargetError(f"predict: expected one logit per class, got an output of shape {logits.shape} per image")
         if not np.isfinite(logits).all():
             raise TargetError("predict: the logits hold NaN or infinity; is the input finite?")
-        e = np.exp(logits.astype(np.float64) - logits.max())
-        order = np.argsort(-logits, kind="stable")[:top]
+        wide = logits.astype(np.float64)
+        last = self.network.last(self.network.outputs[0])
+        if logits.ndim == 3:
+            probability = np.bincount(logits.argmax(axis=0).ravel(), minlength=len(logits)) / logits[0].size
+            logits = logits.max(axis=(1, 2))
+            order = np.lexsort((-logits, -probability))
+        else:
+            e = np.exp(wide - wide.max())
+            probability = expit(wide) if last is not None and isinstance(last.layer, Sigmoid) else e / e.sum()
+            order = np.argsort(-logits, kind="stable")
         return [
-            Prediction(rank, int(i), self.label(int(i)), float(logits[i]), float(e[i] / e.sum()))
-            for rank, i in enumerate(order, start=1)
+            Prediction(rank, int(i), self.label(int(i)), float(logits[i]), float(probability[i]))
+            for rank, i in enumerate(order[:top], start=1)
         ]
 
     def label(self, index: int) -> str:

@@ -18,12 +18,16 @@ from ..layers import (
     Dropout,
     Flatten,
     GlobalAvgPool2d,
+    GlobalMaxPool2d,
     Layer,
     LeakyReLU,
     Linear,
     MaxPool2d,
     Pad,
     PReLU,
+    ReduceL2,
+    ReduceMax,
+    ReduceMin,
     ReLU,
     ReLU6,
     ThresholdedReLU,
@@ -62,7 +66,7 @@ def _frame(layer: Pad, x: Array) -> Array:
 OFFSETS: dict[type[Layer], Callable[..., Any]] = {
     Conv2d: _bias, Linear: _bias, BatchNorm2d: _shift, Clip: _saturated, ReLU6: _saturated, Pad: _frame,
     **dict.fromkeys((ReLU, LeakyReLU, PReLU, ThresholdedReLU, MaxPool2d, AvgPool2d, GlobalAvgPool2d, AdaptiveAvgPool2d,
-                     Flatten, Dropout, Concat), _nothing),
+                     Flatten, Dropout, Concat, GlobalMaxPool2d, ReduceMax, ReduceMin, ReduceL2), _nothing),
 }
 
 

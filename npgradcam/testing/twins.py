@@ -38,12 +38,12 @@ def _conv(layer: Conv2d) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in ("stride", "padding", "dilation", "groups")}
 
 
-def _max(layer: MaxPool2d) -> dict[str, Any]:
+def _max(layer: MaxPool2d | AvgPool2d) -> dict[str, Any]:
     return {name: getattr(layer, name) for name in ("kernel", "stride", "padding", "ceil", "dilation")}
 
 
 def _avg(layer: AvgPool2d) -> dict[str, Any]:
-    return {name: getattr(layer, name) for name in ("kernel", "stride", "padding", "ceil", "count_include_pad", "dilation")}
+    return _max(layer) | {"count_include_pad": layer.count_include_pad}
 
 
 TWINS: dict[type[Layer], Twin] = {

@@ -7,7 +7,6 @@ from typing import Any
 
 from ..layers import LRN, BatchNorm, ConvTranspose2d, GroupNorm, InstanceNorm, Layer, LayerNorm, Resize
 from . import definitions as slow
-from .definitions import normalisation, resampling, transposed
 
 Pair = tuple[Callable[..., Any], Callable[..., Any]]  # forward(layer, *xs), backward(layer, signal, *xs)
 
@@ -18,8 +17,8 @@ def _settings(layer: Layer, *without: str) -> dict[str, Any]:
 
 PAIRS: dict[type[Layer], Pair] = {
     ConvTranspose2d: (
-        lambda layer, x: transposed.conv_transpose2d(x, **_settings(layer)),
-        lambda layer, signal, x: transposed.conv_transpose2d_adjoint(
+        lambda layer, x: slow.conv_transpose2d(x, **_settings(layer)),
+        lambda layer, signal, x: slow.conv_transpose2d_adjoint(
             signal, layer.weight, x.shape, **_settings(layer, "weight", "bias", "output_padding")),
     ),
     BatchNorm: (
@@ -27,23 +26,23 @@ PAIRS: dict[type[Layer], Pair] = {
         lambda layer, signal, x: slow.batch_norm2d_adjoint(signal, layer.weight, layer.variance, layer.epsilon),
     ),
     InstanceNorm: (
-        lambda layer, x: normalisation.instance_norm(x, **_settings(layer)),
-        lambda layer, signal, x: normalisation.instance_norm_adjoint(signal, x, **_settings(layer, "bias")),
+        lambda layer, x: slow.instance_norm(x, **_settings(layer)),
+        lambda layer, signal, x: slow.instance_norm_adjoint(signal, x, **_settings(layer, "bias")),
     ),
     GroupNorm: (
-        lambda layer, x: normalisation.group_norm(x, **_settings(layer)),
-        lambda layer, signal, x: normalisation.group_norm_adjoint(signal, x, **_settings(layer, "bias")),
+        lambda layer, x: slow.group_norm(x, **_settings(layer)),
+        lambda layer, signal, x: slow.group_norm_adjoint(signal, x, **_settings(layer, "bias")),
     ),
     LayerNorm: (
-        lambda layer, x: normalisation.layer_norm(x, **_settings(layer)),
-        lambda layer, signal, x: normalisation.layer_norm_adjoint(signal, x, **_settings(layer, "bias")),
+        lambda layer, x: slow.layer_norm(x, **_settings(layer)),
+        lambda layer, signal, x: slow.layer_norm_adjoint(signal, x, **_settings(layer, "bias")),
     ),
     LRN: (
-        lambda layer, x: normalisation.lrn(x, **_settings(layer)),
-        lambda layer, signal, x: normalisation.lrn_adjoint(signal, x, **_settings(layer)),
+        lambda layer, x: slow.lrn(x, **_settings(layer)),
+        lambda layer, signal, x: slow.lrn_adjoint(signal, x, **_settings(layer)),
     ),
     Resize: (
-        lambda layer, x: resampling.resize(x, **_settings(layer)),
-        lambda layer, signal, x: resampling.resize_adjoint(signal, x.shape, **_settings(layer)),
+        lambda layer, x: slow.resize(x, **_settings(layer)),
+        lambda layer, signal, x: slow.resize_adjoint(signal, x.shape, **_settings(layer)),
     ),
 }

@@ -140,24 +140,30 @@ def pair(call: Call, first: Array | None, second: Array | None) -> Layer:
 @operator(*_PAIRS, holds=True)
 def pair_6(call: Call, first: Array | None, second: Array | None) -> Any:
     """The second operand's axes begin at `axis` of the first one's, where `broadcast` is said."""
-    if second is not None and (free := _free_axes(call, second.ndim)):
+    free = _free_axes(call)
+    if second is not None and free:
         second = second.reshape(*second.shape, *(1,) * free)
-    if second is None and (free := _free_axes(call, call.rank(1, 0))):
+    elif free:
         wider = call.add(layers.Unsqueeze(tuple(range(-free, 0))), call.operation.inputs[1])
         made = _PAIRS[call.operation.kind](first, None)
         return [call.add(made, *([call.operation.inputs[0]] if first is None else []), wider)]
     return pair(call, first, second)
 
 
-def _free_axes(call: Call, rank: int) -> int:
+def _free_axes(call: Call) -> int:
     """How many axes of the first operand come after those of the second."""
-    axis: int = call("axis", call.rank(0, 0) - rank) if call("broadcast", 0) else 0
-    return 0 if not call("broadcast", 0) else max(0, call.rank(0, rank) - axis % max(1, call.rank(0, 1)) - rank)
+    if not call("broadcast", 0) or "axis" not in call.operation.attributes:
+        return 0
+    first, second = call.shapes
+    if first is None or second is None:
+        call.unsupported("operands whose number of axes is open")
+    axis: int = call("axis", 0)
+    return max(0, len(first) - axis % max(1, len(first)) - len(second))
 
 
 @operator(*_TESTS)
 def test(call: Call) -> Any:
-    free = _free_axes(call, call.rank(1, 0)) if call.opset < 7 else 0
+    free = _free_axes(call) if call.opset < 7 else 0
     if not free:
         return _TESTS[call.operation.kind]()
     wider = call.add(layers.Unsqueeze(tuple(range(-free, 0))), call.operation.inputs[1])

@@ -47,7 +47,8 @@ def gemm(call: Call, a: Array | None, b: Array | None, c: Array | None = None) -
     flips = (call("transA", 0), call("transB", 0))
     names = (*call.operation.inputs, "")[:3]
     if a is None and b is not None and not flips[0] and (c is not None or not names[2]):
-        weight = (b if flips[1] else b.T) * b.dtype.type(alpha)
+        weight = b if flips[1] else b.T
+        weight = weight if alpha == 1 else weight * b.dtype.type(alpha)
         if b.ndim == 2 and (c is None or c.shape in ((), (1,), (1, 1), weight.shape[:1], (1, weight.shape[0]))):
             bias = np.zeros(weight.shape[0], weight.dtype) if c is None else c.reshape(-1) * c.dtype.type(beta)
             return layers.Linear(np.ascontiguousarray(weight), np.broadcast_to(bias, weight.shape[:1]).copy())
