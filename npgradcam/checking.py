@@ -43,6 +43,8 @@ def _check_dtype(name: str, x: Array, dtype: str, whole: bool) -> None:
 
 def check_seed(logits: Array, seed: Array, image: IntArray | None) -> IntArray | None:
     """Return which image each row belongs to, or None where the rows are the tape's images (or its only one)."""
+    if not logits.ndim or not seed.ndim:
+        raise ShapeError("seed: expected an output with the images on axis 0, got a single number; explain another one")
     batch, rows = len(logits), len(seed)
     if seed.shape[1:] != logits.shape[1:] or seed.dtype != logits.dtype:
         raise ShapeError(

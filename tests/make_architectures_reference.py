@@ -1,9 +1,12 @@
-"""Record what PyTorch says of every architecture that has a name: python tests/make_architectures_reference.py [FILE] [NAME ...].
+"""Record what PyTorch says of each named architecture: python tests/make_architectures_reference.py [FILE [NAME ...]].
 
 Recorded with torch 2.14.1 and torchvision 0.29.1 (EfficientNet-Lite: efficientnet_lite_pytorch 0.1.0) on a CPU, in
 float64. The weights are npgradcam's `random_weights`, drawn by parameter name, so that only PyTorch's answers are
-stored; which is why this script needs npgradcam beside PyTorch. The tests read only the file. With names, only these are
-recorded again.
+stored; which is why this script needs npgradcam beside PyTorch. The tests read only the file. With names, only these
+are recorded again.
+
+PyTorch differentiates hardsigmoid with 1/6 rounded to float32, also in float64, which is wrong in the eighth digit; so
+it stands here as relu6(x + 3) / 6, which PyTorch differentiates exactly.
 """
 
 from __future__ import annotations
@@ -52,6 +55,13 @@ class Rectifier(nn.Module):
         return Gate.apply(x, self.high, Rectifier.rule)
 
 
+class HardSigmoid(nn.Module):
+    """The same function, whose derivative is exact."""
+
+    def forward(self, x):
+        return (x + 3).clamp(0, 6) / 6
+
+
 def functional_relu(x, inplace=False):
     functional_relu.last = Rectifier(float("inf"))(x)
     return functional_relu.last
@@ -94,6 +104,8 @@ def replace_rectifiers(net):
         for key, child in list(parent.named_children()):
             if type(child) in tops:
                 setattr(parent, key, Rectifier(tops[type(child)]))
+            elif type(child) is nn.Hardsigmoid:
+                setattr(parent, key, HardSigmoid())
             elif getattr(child, "inplace", False):
                 child.inplace = False
 

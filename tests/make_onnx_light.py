@@ -41,7 +41,7 @@ def main():
         skeleton = strip(with_weights(onnx.load(path)))
         out = DATA / "skeletons" / f"{path.stem}-caffe2.onnx.xz"
         save(skeleton, out)
-        print(f"{out.name}: {out.stat().st_size} bytes, {len(skeleton.graph.node)} nodes, inputs {[i.name for i in skeleton.graph.input]}")
+        print(f"{out.name}: {out.stat().st_size} bytes, {len(skeleton.graph.node)} nodes")
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
 """Export one tiny net with its own weights from each framework: python tests/make_onnx_tiny.py torch|keras|jax|paddle.
 
-Each needs its framework and its exporter: torch 2.14.1 (both exporters; onnxscript 0.7.2), tensorflow-cpu 2.21.0 with keras
-3.15.1 and tf2onnx 1.17.0, jax 0.10.2 with flax 0.12.8 and jax2onnx 0.17.1, paddlepaddle 3.3.1 with paddle2onnx 2.1.0. The
-files lie in tests/data/onnx/tiny as the exporters wrote them. Beside each lies what its own framework says of one image:
-the output, and the gradient of its largest entry by the image, in float32 (JAX: float64).
+Each needs its framework and its exporter: torch 2.14.1 (both exporters; onnxscript 0.7.2), tensorflow-cpu 2.21.0 with
+keras 3.15.1 and tf2onnx 1.17.0, jax 0.10.2 with flax 0.12.8 and jax2onnx 0.17.1, paddlepaddle 3.3.1 with paddle2onnx
+2.1.0. The files lie in tests/data/onnx/tiny as the exporters wrote them. Beside each lies what its own framework says
+of one image: the output, and the gradient of its largest entry by the image, in float32 (JAX: float64).
 """
 
 from __future__ import annotations
@@ -49,10 +49,10 @@ def from_torch():
     names = {"input_names": ["image"], "output_names": ["probabilities"]}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.onnx.export(net, (x.detach(),), buffer, dynamo=False, opset_version=13, dynamic_axes={"image": sizes}, **names)
-        dynamic = ({axis: torch.export.Dim.DYNAMIC for axis in sizes},)
-        program = torch.onnx.export(net, (x.detach(),), dynamo=True, opset_version=18, dynamic_shapes=dynamic, verbose=False,
-                                    **names)
+        given = net, (x.detach(),)
+        torch.onnx.export(*given, buffer, dynamo=False, opset_version=13, dynamic_axes={"image": sizes}, **names)
+        dynamic = {"dynamic_shapes": ({axis: torch.export.Dim.DYNAMIC for axis in sizes},), "verbose": False}
+        program = torch.onnx.export(*given, dynamo=True, opset_version=18, **dynamic, **names)
     answer = (x.detach().numpy(), y.detach().numpy(), x.grad.numpy())
     write("torch_script13", buffer.getvalue(), *answer)
     write("torch_dynamo18", program.model_proto, *answer)
@@ -77,7 +77,8 @@ def from_keras():
     net = keras.Model(a, L.Dense(4, activation="softmax")(L.Dropout(0.5)(L.GlobalAveragePooling2D()(x))))
     net(image((8, 40, 48, 3)), training=True)
     call = tf.function(lambda image: net(image, training=False))
-    model = tf2onnx.convert.from_function(call, (tf.TensorSpec((None, 40, 48, 3), tf.float32, name="image"),), opset=13)[0]
+    spec = (tf.TensorSpec((None, 40, 48, 3), tf.float32, name="image"),)
+    model = tf2onnx.convert.from_function(call, spec, opset=13)[0]
     x = tf.Variable(image((2, 40, 48, 3)))
     with tf.GradientTape() as tape:
         y = net(x, training=False)
@@ -95,8 +96,10 @@ def from_jax():
     class Net(nnx.Module):
         def __init__(self, rngs):
             single = {"rngs": rngs, "param_dtype": "float32"}
-            self.stem, self.norm = nnx.Conv(3, 8, (3, 3), strides=2, **single), nnx.BatchNorm(8, use_running_average=True, **single)
-            self.wide, self.last = nnx.Conv(8, 16, (3, 3), feature_group_count=4, **single), nnx.Conv(16, 12, (1, 1), **single)
+            self.stem = nnx.Conv(3, 8, (3, 3), strides=2, **single)
+            self.norm = nnx.BatchNorm(8, use_running_average=True, **single)
+            self.wide = nnx.Conv(8, 16, (3, 3), feature_group_count=4, **single)
+            self.last = nnx.Conv(16, 12, (1, 1), **single)
             self.norm2, self.head = nnx.LayerNorm(12, **single), nnx.Linear(12, 4, **single)
 
         def __call__(self, x):

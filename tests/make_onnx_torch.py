@@ -1,8 +1,8 @@
 """Export real architectures with both of PyTorch's exporters, as skeletons: python tests/make_onnx_torch.py [NAME...].
 
-Made with Python 3.11, torch 2.14.1, torchvision 0.29.1, timm 1.0.31, onnxscript 0.7.2 and onnx 1.23.2. The names of the
-files say what made them: `script13` is torch.onnx.export(dynamo=False, opset_version=13), `dynamo18` the other exporter.
-Truths are recorded by make_onnx_truth.py.
+Made with Python 3.11, torch 2.14.1, torchvision 0.29.1, timm 1.0.31, onnxscript 0.7.2 and onnx 1.23.2. The names of
+the files say what made them: `script13` is torch.onnx.export(dynamo=False, opset_version=13), `dynamo18` the other
+exporter. Truths are recorded by make_onnx_truth.py.
 """
 
 from __future__ import annotations
@@ -46,14 +46,14 @@ class First(torch.nn.Module):
         return self.net(x)["out"]
 
 
+INCEPTION = {"transform_input": True, "aux_logits": False, "init_weights": False}
 # name: (what is built, input shape, exporter, opset, which axes are dynamic, more for the exporter)
 UNFOLDED = {"do_constant_folding": False, "training": torch.onnx.TrainingMode.PRESERVE}
 ZOO = {
     "alexnet": (tv("alexnet"), (1, 3, 224, 224), "script", 11, None, {}),
     "vgg11_bn": (tv("vgg11_bn"), (1, 3, 224, 224), "script", 13, None, {}),
-    "googlenet": (tv("googlenet", transform_input=True, aux_logits=False, init_weights=False), SQUARE, "script", 11, None, {}),
-    "inception_v3": (tv("inception_v3", transform_input=True, aux_logits=False, init_weights=False), (1, 3, 139, 139), "script",
-                     13, None, {}),
+    "googlenet": (tv("googlenet", **INCEPTION), SQUARE, "script", 11, None, {}),
+    "inception_v3": (tv("inception_v3", **INCEPTION), (1, 3, 139, 139), "script", 13, None, {}),
     "resnet18_old": (tv("resnet18"), SQUARE, "script", 8, None, {"keep_initializers_as_inputs": True}),
     "resnet18": (tv("resnet18"), SQUARE, "dynamo", 18, SIZES, {}),
     "resnet50": (tv("resnet50"), SQUARE, "script", 17, SIZES, {}),
@@ -98,7 +98,7 @@ ZOO = {
 
 
 def unsettled(net):
-    """Move every parameter and statistic off the value that all of its kind begin with, or exporters merge and drop them."""
+    """Move parameters and statistics off the values that they begin with: exporters merge equal ones and drop zeros."""
     with torch.no_grad():
         for tensor in (*net.parameters(), *net.buffers()):
             if tensor.is_floating_point():
@@ -150,8 +150,7 @@ def main(names):
         path.parent.mkdir(parents=True, exist_ok=True)
         save(strip(model), path)
         kinds = sorted({node.op_type for node in model.graph.node})
-        print(f"{path.name}: {path.stat().st_size} bytes, {len(model.graph.node)} nodes, functions {len(model.functions)}: "
-              f"{' '.join(kinds)}", flush=True)
+        print(f"{path.name}: {path.stat().st_size} bytes, {len(model.graph.node)} nodes: {' '.join(kinds)}", flush=True)
 
 
 if __name__ == "__main__":

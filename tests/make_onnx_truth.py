@@ -1,9 +1,8 @@
 """Record what PyTorch (float64) and onnxruntime (float32) say of skeletons: python tests/make_onnx_truth.py [NAME...].
 
-Made with Python 3.11, torch 2.14.1, onnxruntime 1.32.0, onnx 1.23.2, onnx2torch 1.5.15 and NumPy 2.4.6. The graph runs in
-torch (onnx_in_torch.py) and autograd differentiates it. Three independent witnesses stand beside it, where they can:
-onnxruntime's forward, the graph as onnx2torch reads it, and the torch module that was exported with the same weights;
-the manifest holds how far each is away. A skeleton without intervals of its own is calibrated first, so that every
+Made with Python 3.11, torch 2.14.1, onnxruntime 1.32.0, onnx 1.23.2, onnx2torch 1.5.15 and NumPy 2.4.6. The graph runs
+in torch (onnx_in_torch.py) and autograd differentiates it. Two independent witnesses stand beside it: onnxruntime's
+forward, and the gradient of the graph as onnx2torch reads it, where it can; the manifest holds how far each is away. A skeleton without intervals of its own is calibrated first, so that every
 convolution's output has variance about 1. Without a name, what is not recorded yet is.
 """
 
@@ -19,7 +18,17 @@ import onnxruntime
 import torch
 from onnx_in_torch import Graph
 from onnx_skeletons import DATA, fill, load, note, noted, save
-from onnx_truths import CHANNELS_LAST, ELSEWHERE, EXPLAINED, MANIFEST, TAILS, explained_output, image_of, seed_of, summary
+from onnx_truths import (
+    CHANNELS_LAST,
+    ELSEWHERE,
+    EXPLAINED,
+    MANIFEST,
+    TAILS,
+    explained_output,
+    image_of,
+    seed_of,
+    summary,
+)
 
 torch.set_num_threads(1)
 
@@ -36,7 +45,8 @@ def calibrated(skeleton, x):
 
 def runtime(model, x, names):
     """Return onnxruntime's tensors."""
-    model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in {o.name for o in model.graph.output})
+    there = {value.name for value in model.graph.output}
+    model.graph.output.extend(onnx.ValueInfoProto(name=n) for n in names if n not in there)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 3
@@ -100,9 +110,10 @@ def record(path, name):
                          "signed_cam": np.einsum("nk,nkij->nij", alpha, A)}
     ort = runtime(fill(skeleton), x, [output, layer])
     facts = {
-        "input": list(x.shape), "output": output, "layer": layer, "opset": graph.opset,
-        "nodes": len(model.graph.node), "gates": graph.gates, "producer": f"{model.producer_name} {model.producer_version}".strip(),
-        "largest activation": float(np.abs(A).max()), "onnxruntime": [relative(ort[0], logits), relative(np.sort(ort[1], None), np.sort(A, None))],
+        "input": list(x.shape), "output": output, "layer": layer, "opset": graph.opset, "nodes": len(model.graph.node),
+        "gates": graph.gates, "producer": f"{model.producer_name} {model.producer_version}".strip(),
+        "largest activation": float(np.abs(A).max()),
+        "onnxruntime": [relative(ort[0], logits), relative(np.sort(ort[1], None), np.sort(A, None))],
         "onnx2torch": second_reader(model, x, output, seed, gradient),
     }
     if name in ELSEWHERE:  # the same file at another size, forward only

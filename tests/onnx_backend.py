@@ -30,14 +30,15 @@ HALF = {"rtol": 4e-3, "atol": 2e-3}  # float16 has a spacing of 2**-10; a refere
 HALVES = (TensorProto.FLOAT16, TensorProto.BFLOAT16)
 FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, *HALVES)
 
-# what the issue lists: operators that carry a signal, and operators of whole numbers and truth values
-SIGNAL = """Abs Add AveragePool BatchNormalization Cast Celu Clip Concat Constant ConstantOfShape Conv ConvTranspose DepthToSpace
-    Div Dropout Elu Erf Exp Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool GroupNormalization HardSigmoid
-    HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax MatMul Max MaxPool Mean Min Mish
-    Mul Neg PRelu Pad Pow Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu Reshape Resize Selu Shape
-    Sigmoid Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh ThresholdedRelu Tile Transpose
-    Unsqueeze Upsample Where""".split()
-WHOLE = """And ArgMax CastLike Ceil Equal Floor Greater GreaterOrEqual Less LessOrEqual Mod NonZero Not Or Sign""".split()
+# the operators that the issue lists among those that carry a signal
+SIGNAL = set(re.findall(r"\w+", """
+    Abs Add AveragePool BatchNormalization Cast Celu Clip Concat Constant ConstantOfShape Conv ConvTranspose
+    DepthToSpace Div Dropout Elu Erf Exp Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool GroupNormalization
+    HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax MatMul Max
+    MaxPool Mean Min Mish Mul Neg PRelu Pad Pow Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu
+    Reshape Resize Selu Shape Sigmoid Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh
+    ThresholdedRelu Tile Transpose Unsqueeze Upsample Where
+"""))
 
 
 class Prepared(BackendRep):
@@ -134,7 +135,8 @@ def short(text: str) -> str:
     if nodes:
         return "; ".join(sorted({f"{kind}: {why}" for kind, why in nodes}))[:200]
     if "of type" in text:
-        return f"inputs of type {', '.join(sorted(set(re.findall(r'of type (\w+)', text))))}"
+        kinds = sorted(set(re.findall(r"of type (\w+)", text)))
+        return f"inputs of type {', '.join(kinds)}"
     return re.sub(r"\s+", " ", re.sub(r"^model: ('\w+': )?", "", text)).strip()[:200]
 
 

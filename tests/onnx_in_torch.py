@@ -54,8 +54,7 @@ class Graph:
         for i, node in enumerate(self.model.graph.node):
             if calibrate is not None:
                 self.calibrate(node, values, calibrate)
-            for name, y in zip(node.output, self.outcome(node, values, rule), strict=False):
-                values[name] = y
+            values.update(zip(node.output, self.outcome(node, values, rule), strict=False))
             for name in node.input:  # forget what nobody reads again
                 if keep is not None and last[name] == i and name not in keep and name not in self.outputs and name:
                     values.pop(name, None)
@@ -66,7 +65,9 @@ class Graph:
         if node.op_type not in OPERATORS:
             raise NotImplementedError(f"{node.op_type} {node.name}")
         xs = [values[name] for name in node.input]
-        y = OPERATORS[node.op_type](self, settings, *xs, **({"count": len(node.output)} if node.op_type == "Split" else {}))
+        if node.op_type == "Split":
+            settings["count"] = len(node.output)
+        y = OPERATORS[node.op_type](self, settings, *xs)
         slope = self.slope(node, settings, xs)
         if slope is not None and xs[0].requires_grad:
             y, self.gates = Ruled.apply(xs[0], y, slope, rule), self.gates + 1

@@ -24,9 +24,11 @@ PASSED_ON = ("Identity", "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Cast")
 
 # which interval suits a parameter: by the operator that reads it, and as which of its inputs
 INTERVALS = {
-    ("BatchNormalization", 1): (0.5, 1.5), ("BatchNormalization", 2): (-0.3, 0.3), ("BatchNormalization", 3): (-0.3, 0.3),
-    ("BatchNormalization", 4): (0.5, 1.5), ("InstanceNormalization", 1): (0.5, 1.5), ("LayerNormalization", 1): (0.5, 1.5),
-    ("GroupNormalization", 1): (0.5, 1.5), ("Mul", 0): (0.5, 1.5), ("Mul", 1): (0.5, 1.5), ("Div", 1): (0.5, 1.5),
+    ("BatchNormalization", 1): (0.5, 1.5), ("BatchNormalization", 2): (-0.3, 0.3),
+    ("BatchNormalization", 3): (-0.3, 0.3), ("BatchNormalization", 4): (0.5, 1.5),
+    ("InstanceNormalization", 1): (0.5, 1.5), ("LayerNormalization", 1): (0.5, 1.5),
+    ("GroupNormalization", 1): (0.5, 1.5),
+    ("Mul", 0): (0.5, 1.5), ("Mul", 1): (0.5, 1.5), ("Div", 1): (0.5, 1.5),
     ("PRelu", 1): (0.05, 0.35), ("Conv", 2): (-0.1, 0.1), ("ConvTranspose", 2): (-0.1, 0.1), ("Gemm", 2): (-0.1, 0.1),
 }
 WEIGHTS = (("Conv", 1), ("ConvTranspose", 1), ("Gemm", 1), ("MatMul", 1), ("MatMul", 0))
@@ -94,7 +96,8 @@ def note(skeleton: ModelProto, intervals: dict[str, tuple[float, float]]) -> Non
 
 def noted(skeleton: ModelProto) -> dict[str, tuple[float, float]]:
     """Return the intervals of a skeleton."""
-    return {k: tuple(v) for entry in skeleton.metadata_props if entry.key == NOTE for k, v in json.loads(entry.value).items()}
+    (text,) = [entry.value for entry in skeleton.metadata_props if entry.key == NOTE]
+    return {name: tuple(pair) for name, pair in json.loads(text).items()}
 
 
 def fill(skeleton: ModelProto, seed: int = SEED) -> ModelProto:

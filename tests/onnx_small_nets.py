@@ -1,4 +1,4 @@
-"""Small PyTorch networks that are exported for the tests: a U-Net with three ways up, and a net with a bit of everything."""
+"""Small PyTorch networks that are exported for the tests: a U-Net with three ways up, and a bit of everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the scripts record of a skeleton and the tests compare: the image, the seed, the explained layer, small summaries."""
+"""What scripts record of a skeleton and tests compare: the image, the seed, the explained layer, small summaries."""
 
 from __future__ import annotations
 
@@ -61,19 +61,19 @@ def distance(name: str, x: np.ndarray, truth: dict[str, np.ndarray]) -> float:
 
 
 # the image's shape where the file leaves lengths open, if not (2, 3, 64, 64)
-OPEN: dict[str, tuple[int, ...]] = {"unet_bilinear-script11": (1, 3, 40, 56), "unet_transposed_b-dynamo18": (1, 3, 40, 56)}
+OPEN = {"unet_bilinear-script11": (1, 3, 40, 56), "unet_transposed_b-dynamo18": (1, 3, 40, 56)}
 # files that take any height and width: another size, forward only
 ELSEWHERE = {
     name: (1, 3, 88, 72) for name in (
         "resnet18-dynamo18", "resnet50-script17", "squeezenet1_1_b-dynamo18", "mobilenet_v3_small_b-script14",
         "shufflenet_v2_x0_5-script11", "efficientnet_b0_b-dynamo18", "regnet_y_400mf-dynamo18", "fcn_resnet50-script13",
-        "deeplabv3_mobilenet-script11", "unet_transposed-script13", "unet_transposed_b-dynamo18", "unet_bilinear-script11",
-        "unet_bilinear_b-dynamo18", "tf_efficientnet_b0-script13",
+        "deeplabv3_mobilenet-script11", "unet_transposed-script13", "unet_transposed_b-dynamo18",
+        "unet_bilinear-script11", "unet_bilinear_b-dynamo18", "tf_efficientnet_b0-script13",
     )
 }
 # where the explained tensor lies channels last
 CHANNELS_LAST = ("keras_mobilenet_v3-tf2onnx13",)
-# the layer that is recorded: the last that still has maps on every path (and none of class maps), read off the graph by eye
+# the layer that is recorded: the last with maps on every path, no class maps; read off the graph by eye
 EXPLAINED = {
     "alexnet-script11": "/features/features.11/Relu_output_0",
     "convnext_atto-script17": "/stages/stages.3/blocks/blocks.1/Add_output_0",

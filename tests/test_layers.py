@@ -24,7 +24,7 @@ pytestmark = pytest.mark.usefixtures("warm")
 
 REAL, APART, WHOLE = cases("real"), cases("apart"), cases("whole")
 BENT = {"ReLU", "ReLU6", "Clip", "MaxPool2d", "ReduceMax", "ReduceMin", "ReduceL2", "GlobalMaxPool2d"}
-BENT |= set(pointwise_cases("real")) - {"Add", "Sub", "Neg", "Where"}  # products with constants: test_pointwise.py
+BENT |= set(pointwise_cases("real")) - {"Add", "Sub", "Neg", "Where"}  # products with constants: test_broadcasting.py
 BENT |= {"GroupNorm", "InstanceNorm", "LRN", "LayerNorm", "OneAxis"}  # the last may hold a max pooling
 AFFINE = sorted(set(REAL) - BENT - {"MatMul"})  # a product is affine only where one operand is held: test_axes.py
 PARAMETRIC = ["BatchNorm2d", "Conv2d", "Linear"]

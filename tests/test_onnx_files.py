@@ -1,4 +1,4 @@
-"""Exported files of real architectures: every number against PyTorch in float64 and onnxruntime in float32, as recorded.
+"""Exported files of real architectures: every number against PyTorch in float64 and onnxruntime, as recorded.
 
 The weights are drawn (onnx_skeletons.py); what PyTorch and onnxruntime say of them was recorded by make_onnx_truth.py.
 """

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("onnx", reason="needs the extra: pip install 'npgradcam[onnx]'")
-runtime = pytest.importorskip("onnxruntime", reason="needs onnxruntime, which the extra [test] brings")
+pytest.importorskip("onnxruntime", reason="needs onnxruntime, which the extra [test] brings")
 
+import onnxruntime as runtime
 from hypothesis import given, note
 from random_graphs import graphs
 

@@ -107,7 +107,7 @@ class Reader:
         kind = types.Name(tensor.data_type) if tensor.data_type in types.values() else str(tensor.data_type)
         where, shape = f"weights {shown(tensor.name)}", tuple(tensor.dims)
         if kind not in DTYPES:
-            raise self.fail(f"{where}: expected numbers or truth values, got {kind}")
+            raise UnsupportedOperatorError(f"{self.source}: {where}: expected numbers or truth values, got {kind}")
         if len(shape) > MAX_RANK or any(not 0 <= n <= MAX_LENGTH for n in shape):
             raise self.fail(f"{where}: expected at most {MAX_RANK} axes of at most {MAX_LENGTH}, got {shape[:12]}")
         count, size = math.prod(shape), 2 if kind in _HALVES else np.dtype(DTYPES[kind]).itemsize

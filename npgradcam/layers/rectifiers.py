@@ -47,7 +47,7 @@ class Clip(Rectifier):
         return self.low == 0
 
     def forward(self, x: Array) -> tuple[Array, Array]:  # any shape -> the same
-        y = np.clip(x, self.low, self.high)
+        y = np.clip(x, self.low, self.high).astype(x.dtype, copy=False)  # whole numbers stay whole
         return y, y
 
     def slope(self, y: Array) -> Any:

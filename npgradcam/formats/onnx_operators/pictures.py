@@ -143,10 +143,8 @@ def depth_to_space(call: Call) -> Layer:
 
 @operator("SpaceToDepth")
 def space_to_depth(call: Call) -> Layer:
-    block: int = call("blocksize", 1)
-    if call("mode", "DCR") != "DCR":
-        call.unsupported(f"the order {call('mode', 'DCR')}")
-    return layers.SpaceToDepth(block)
+    block, mode = call("blocksize", 1), call("mode", "DCR")
+    return layers.SpaceToDepth(block, mode)
 
 
 @operator("Pad")
