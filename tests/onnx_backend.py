@@ -33,11 +33,11 @@ FLOATS = (TensorProto.FLOAT, TensorProto.DOUBLE, *HALVES)
 # the operators that the issue lists among those that carry a signal
 SIGNAL = set(re.findall(r"\w+", """
     Abs Add AveragePool BatchNormalization Cast Celu Clip Concat Constant ConstantOfShape Conv ConvTranspose
-    DepthToSpace Div Dropout Elu Erf Exp Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool GroupNormalization
-    HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log LogSoftmax MatMul Max
-    MaxPool Mean Min Mish Mul Neg PRelu Pad Pow Range Reciprocal ReduceL2 ReduceMax ReduceMean ReduceMin ReduceSum Relu
-    Reshape Resize Selu Shape Sigmoid Size Slice Softmax Softplus Softsign SpaceToDepth Split Sqrt Squeeze Sub Sum Tanh
-    ThresholdedRelu Tile Transpose Unsqueeze Upsample Where
+    DepthToSpace Div Dropout Elu Erf Exp Expand Flatten Gather Gelu Gemm GlobalAveragePool GlobalMaxPool
+    GroupNormalization HardSigmoid HardSwish Identity InstanceNormalization LRN LayerNormalization LeakyRelu Log
+    LogSoftmax MatMul Max MaxPool Mean Min Mish Mul Neg PRelu Pad Pow Range Reciprocal ReduceL2 ReduceMax ReduceMean
+    ReduceMin ReduceSum Relu Reshape Resize Selu Shape Sigmoid Size Slice Softmax Softplus Softsign SpaceToDepth
+    Split Sqrt Squeeze Sub Sum Tanh ThresholdedRelu Tile Transpose Unsqueeze Upsample Where
 """))
 
 

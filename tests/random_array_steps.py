@@ -149,7 +149,8 @@ def repeated(m):
         index = [m.whole(-n if m.opset >= 11 else 0, n - 1) for _ in range(m.whole(1, 3))]
         m.node(kind, m.constant(np.array(index)), shape=with_length(len(index)), axis=axis)
     elif kind == "Tile":
-        m.node(kind, m.constant(np.array([2 if i == axis else 1 for i in range(len(m.shape))])), shape=with_length(2 * n))
+        counts = [2 if i == axis else 1 for i in range(len(m.shape))]
+        m.node(kind, m.constant(np.array(counts)), shape=with_length(2 * n))
     elif kind == "Expand" and n == 1 and m.opset >= 8:
         m.node(kind, m.constant(np.array(with_length(3))), shape=with_length(3))
     elif kind == "Pad":
@@ -175,5 +176,7 @@ def matrix(m):
         m.node("MatMul", m.numbers(m.shape[-1], k), shape=(*m.shape[:-1], k))
 
 
-FOR_ALL = (activation, activation, positive, clip, with_constant, with_constant, with_another, joined, halves, reduction,
-           softmax, reshaped, cut, repeated, matrix)
+FOR_ALL = (
+    activation, activation, positive, clip, with_constant, with_constant, with_another, joined, halves, reduction,
+    softmax, reshaped, cut, repeated, matrix,
+)

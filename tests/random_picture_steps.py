@@ -6,13 +6,15 @@ import math
 
 import numpy as np
 
+LARGEST = 4000  # no array grows beyond so many numbers
+
 
 def window(m, kernel, ceil=False):
     """Draw stride, dilation and padding; return attributes and the size of each axis."""
     stride, dilation = [m.whole(1, 2) for _ in kernel], [m.whole(1, 2) if not ceil else 1 for _ in kernel]
     auto = m.pick("NOTSET", "NOTSET", "SAME_UPPER", "SAME_LOWER", "VALID")
     if auto.startswith("SAME"):
-        dilation = [1, 1]  # onnxruntime has no other
+        stride, dilation = [min(pair) for pair in zip(stride, kernel, strict=True)], [1, 1]  # onnxruntime has no others
     pads = [m.whole(0, (k - 1) // 2) for k in kernel * 2] if auto == "NOTSET" else [0] * 4
     sizes = []
     for i, (n, k, s, d) in enumerate(zip(m.shape[2:], kernel, stride, dilation, strict=True)):
@@ -47,8 +49,8 @@ def transposed(m):
     if min(sizes) < 1:
         return
     weight, bias = m.numbers(m.shape[1], outputs, *kernel), m.numbers(outputs)
-    m.node("ConvTranspose", weight, bias, shape=(m.shape[0], outputs, *sizes), kernel_shape=kernel, strides=stride, pads=pads,
-           output_padding=extra)
+    settings = {"kernel_shape": kernel, "strides": stride, "pads": pads, "output_padding": extra}
+    m.node("ConvTranspose", weight, bias, shape=(m.shape[0], outputs, *sizes), **settings)
 
 
 def pooling(m):

@@ -107,7 +107,7 @@ def test_manifest_tells_everything_that_a_number_depends_on(run, tmp_path):
     assert list(manifest["predictions"][0]) == ["rank", "index", "label", "logit", "probability"]
     assert sum(p["probability"] for p in manifest["predictions"]) == pytest.approx(1)
     assert manifest["conventions"] == CONVENTIONS
-    for word in ("before softmax", "mean over i, j", "before upsampling", "half-pixel", "no epsilon", "0.5", "turbo",
+    for word in ("is cut", "mean over i, j", "before upsampling", "half-pixel", "no epsilon", "0.5", "turbo",
                  "128", "0 < x < 6", "first", "not normalised", "2 g^2 + T g^3", "cell by cell"):
         assert any(word in text for text in CONVENTIONS.values()), word
 

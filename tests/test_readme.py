@@ -11,8 +11,10 @@ README = Path(__file__).parents[1] / "README.md"
 
 
 @needs_imagenet
-def test_the_ten_lines_print_what_the_readme_shows():
-    (example,) = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+def test_the_python_lines_print_what_the_readme_shows(monkeypatch):
+    pytest.importorskip("onnx", reason="needs the extra: pip install 'npgradcam[onnx]'")
+    monkeypatch.chdir(README.parent)
+    example = "".join(re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL))
     test = doctest.DocTestParser().get_doctest(example, {}, "README", str(README), 0)
     told = []
     result = doctest.DocTestRunner(verbose=False).run(test, out=told.append)

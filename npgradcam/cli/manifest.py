@@ -17,8 +17,10 @@ from npgradcam.models import Model, Prediction
 SCHEMA = "npgradcam/explain/1"
 
 CONVENTIONS = {
-    "score": "the class's logit, before softmax; one class at a time, seed 1 at the class and 0 elsewhere",
-    "probability": "softmax over all logits, in float64",
+    "score": "the class's logit: a last Softmax, LogSoftmax or Sigmoid is cut (see model); one class at a time, seed 1 "
+             "at the class and 0 elsewhere; where every pixel has a class, summed over the pixels that have this one",
+    "probability": "softmax over all logits, in float64; after a last Sigmoid the sigmoid of the logit; where every "
+                   "pixel has a class, the share of pixels",
     "ranking": "by logit; equal logits in the order of their indices",
     "grad_cam": "alpha_k = mean over i, j of d score / d A_k[i, j]; map = ReLU(sum over k of alpha_k A_k)",
     "grad_cam_relu": "after the sum over channels, at the layer's size, before upsampling",
@@ -31,10 +33,12 @@ CONVENTIONS = {
     "layer_cam": "sum over k of A_k ReLU(d score / d A_k), cell by cell, then ReLU; no tanh",
     "cam": "sum over k of w_k A_k with the last linear layer's weights, without its bias; the picture shows its ReLU",
     "guided_grad_cam": "raw Grad-CAM map, not normalised, upsampled to the input, times raw guided signal",
+    "rules_act_on": "Relu, Clip from 0 (ReLU6), LeakyRelu, PRelu and ThresholdedRelu; gates counts them",
     "rule_gradient": "signal * slope: the derivative",
     "rule_deconvnet": "max(signal, 0), without the slope",
     "rule_guided": "max(signal, 0) * slope",
     "relu_slope": "1 for x > 0, 0 for x <= 0",
+    "leaky_slope": "1 for x > 0, the leak for x <= 0; the three rules multiply by it as by any slope",
     "relu6_slope": "1 for 0 < x < 6, 0 elsewhere, 0 and 6 included",
     "max_pool": "the signal goes to the largest cell of the window; a tie goes to the first in row-major order",
     "batch_norm": "inference: stored mean and variance",
@@ -46,7 +50,8 @@ CONVENTIONS = {
     "colours": "turbo, 0 to the maximum",
     "signal_picture": "grey 128 + 127 signal / limit, larger ones clipped, all channels alike; 0 is exactly 128",
     "signal_limit": "the 99.5th percentile of |signal| (where that is 0, the maximum): few numbers are larger",
-    "arrays": "CAM types: the signed map before its ReLU, (I, J) at the layer's size; others: the signal (C, H, W)",
+    "arrays": "CAM types: the signed map before its ReLU, (I, J) at the layer's size; others: the signal (C, H, W), "
+              "also where the input is NHWC",
     "range": "smallest and largest number of the array",
     "grid": "drawn on what the network saw; each picture has its own scale, on the bar beneath it",
     "crop_box": "left, top, right, bottom in pixels of the upright photograph; pixel n covers n to n + 1",
@@ -66,6 +71,7 @@ def manifest_of(
     """Return everything about one photograph's folder as JSON has it."""
     network, shape = model.network, input_shape(model)
     height, width = prepared.photograph.shape[:2]
+    last = network.last(network.outputs[0])  # what makes probabilities of the score, and is cut
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -74,6 +80,10 @@ def manifest_of(
             "weights": model.source,
             "parameters": network.parameter_count,
             "input_shape": list(shape),
+            "input_layout": model.layout,
+            "output": network.outputs[0],
+            "score": network.score(network.outputs[0]),
+            "cut": None if last is None else {"kind": type(last.layer).__name__, "name": last.name},
             "dtype": network.dtype,
             "backend": resolved(choose(network.backend)),
         },

@@ -101,8 +101,8 @@ class DepthToSpace(Layer):
     def output_shape(self, *shapes: Shape) -> Shape:
         expect_axes(shapes[0], "NCHW")
         n, c, h, w = shapes[0]
-        if c % self.block**2:
-            raise ShapeError(f"expected channels that {self.block**2} divides on axis 1, got shape {shapes[0]}")
+        if c % self.block**2 or 0 in shapes[0]:
+            raise ShapeError(f"expected cells, and channels that {self.block**2} divides, got shape {shapes[0]}")
         return expect_room((n, c // self.block**2, h * self.block, w * self.block))
 
 
@@ -135,6 +135,6 @@ class SpaceToDepth(Layer):
     def output_shape(self, *shapes: Shape) -> Shape:
         expect_axes(shapes[0], "NCHW")
         n, c, h, w = shapes[0]
-        if h % self.block or w % self.block:
-            raise ShapeError(f"expected a height and width that {self.block} divides, got shape {shapes[0]}")
+        if h % self.block or w % self.block or 0 in shapes[0]:
+            raise ShapeError(f"expected cells, and a height and width that {self.block} divides, got shape {shapes[0]}")
         return expect_room((n, c * self.block**2, h // self.block, w // self.block))
