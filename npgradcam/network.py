@@ -14,47 +14,11 @@ from npgradcam.checking import check_inputs, check_seed
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError
 from npgradcam.layers import Computed, Layer
 from npgradcam.rules import Rule
+from npgradcam.tape import Tape, of_image, read_only
 from npgradcam.topology import Node, Topology, named
-from npgradcam.typing import Array, IntArray, Shape
+from npgradcam.typing import Array, IntArray
 
 __all__ = ["Network", "Node", "Tape"]
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Tape:
-    """What one forward pass kept, as announced: enough for any number of backward passes.
-
-    Attributes
-    ----------
-    network : Network
-    output : str
-        The node whose output is explained.
-    logits : ndarray
-        That node's output, (N, classes) for a classifier.
-    activations : mapping of str to ndarray
-        The outputs of the observed nodes, each (N, K, I, J) or whatever the layer makes.
-    shapes : mapping of str to tuple
-        The shape of everything that was computed.
-    """
-
-    network: Network
-    output: str
-    logits: Array
-    activations: Mapping[str, Array]
-    shapes: Mapping[str, Shape]
-    caches: Mapping[str, Any]
-
-    def __repr__(self) -> str:
-        """Return what was kept, without its numbers."""
-        kept = ", ".join(f"{name} {x.shape}" for name, x in self.activations.items()) or "nothing"
-        return f"Tape({self.output} {self.logits.shape}; observes {kept})"
-
-    def activation(self, name: str) -> Array:
-        """Return an observed activation, or say how to observe it."""
-        name = self.network.resolve(name)
-        if name not in self.activations:
-            raise UnknownLayerError(f"the tape did not keep {name!r}; ask for it: forward(images, observe={name!r})")
-        return self.activations[name]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -117,7 +81,7 @@ class Network(Topology):
         """
         output = self.resolve(output or self.outputs[0])
         observe = tuple(map(self.resolve, (observe,) if isinstance(observe, str) else observe))
-        values = self.checked_inputs(images)
+        values = {name: read_only(x.copy()) for name, x in self.checked_inputs(images).items()}  # the caller keeps his
         needed = self._check_observed(observe, output)
         on_the_way = self.between(output, observe)
         readers = Counter(name for node in self.nodes if node.name in needed for name in node.inputs)
@@ -140,8 +104,8 @@ class Network(Topology):
                 for name in set(node.inputs):
                     if not readers[name]:  # nobody will read it again
                         del values[name]
-        kept = {name: _read_only(values[name].copy() if name in self.inputs else values[name]) for name in observe}
-        return Tape(self, output, _read_only(values[output]), kept, shapes, caches)
+        kept = {name: read_only(values[name]) for name in observe}
+        return Tape(self, output, read_only(values[output]), kept, shapes, caches)
 
     def backward(self, tape: Tape, seed: Array, down_to: str | Sequence[str], rule: str | Rule = rules.gradient,
                  image: IntArray | None = None) -> Any:
@@ -185,7 +149,7 @@ class Network(Topology):
             else:  # several rows of several images: image by image
                 signals = {name: np.empty((len(seed), *tape.shapes[name][1:]), seed.dtype) for name in names}
                 for n in np.unique(image):
-                    caches = {name: _of_image(int(n), cache) for name, cache in tape.caches.items()}
+                    caches = {name: of_image(int(n), cache) for name, cache in tape.caches.items()}
                     for name, part in self._backward(tape, caches, seed[image == n], names, rule).items():
                         signals[name][image == n] = part
         return signals[names[0]] if isinstance(down_to, str) else dict(zip(asked, signals.values(), strict=True))
@@ -254,19 +218,3 @@ class Network(Topology):
             if name not in needed:
                 raise UnknownLayerError(f"layer {name!r} does not lead to the output {output!r}; observe one that does")
         return needed
-
-
-def _read_only(x: Array) -> Array:
-    """Return a view that nobody can write to: backward will read these numbers again."""
-    view = x.view()
-    view.flags.writeable = False
-    return view
-
-
-def _of_image(n: int, cache: Any) -> Any:
-    """Return image n's part of a cache: arrays lose the other images, shapes and counts stay."""
-    if isinstance(cache, np.ndarray):
-        return cache[n : n + 1]
-    if isinstance(cache, tuple):
-        return tuple(_of_image(n, part) for part in cache)
-    return cache

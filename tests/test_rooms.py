@@ -19,7 +19,10 @@ ROOMS = [
     "_version", "errors", "writing", "typing", "kernels", "rules", "layers", "network", "formats", "images", "colours",
     "maps", "figure", "models", "methods", "testing", "__init__", "cli", "__main__",
 ]
-LODGERS = {"topology": "network", "layout": "network", "checking": "network", "photographs": "images", "preprocess": "images", "lettering": "figure"}
+LODGERS = {
+    "topology": "network", "layout": "network", "checking": "network", "tape": "network", "photographs": "images",
+    "preprocess": "images", "lettering": "figure",
+}
 
 FILES = sorted(ROOT.rglob("*.py"))
 

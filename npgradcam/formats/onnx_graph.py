@@ -68,8 +68,6 @@ class GraphInMaking:
         except UnsupportedOperatorError as error:
             self.gaps.append(f"{where} ({error})")
             self.broken.update(operation.outputs)
-        except ModelFormatError as error:
-            raise ModelFormatError(f"{self.file.source}: {where}: {error}") from None
         except NpGradcamError as error:
             raise ModelFormatError(f"{self.file.source}: {where}: {error}") from None
 
