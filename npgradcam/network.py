@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from npgradcam import kernels, rules
+from npgradcam import kernels, layout, rules
 from npgradcam.checking import check_inputs, check_seed
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError
 from npgradcam.layers import Computed, Layer
@@ -142,7 +142,7 @@ class Network(Topology):
         with kernels.session(self.backend):
             if image is None and len(seed) == len(tape.logits):  # each row is an image's
                 signals = self._backward(tape, tape.caches, seed, names, rule)
-            elif not self._keeps_batch(tape, names):
+            elif not self.between(tape.output, names) <= self._batched(tape):
                 signals = self._row_by_row(tape, seed, names, rule, image)
             elif image is None:  # one image serves every row
                 signals = self._backward(tape, tape.caches, seed, names, rule)
@@ -179,9 +179,13 @@ class Network(Topology):
 
         Some graphs move or merge the batch axis on the way, so that no image's part can be taken out of a cache.
         """
-        batch = len(tape.logits)
-        if any(tape.shapes[name][0] != batch for name in names):
-            raise ShapeError(f"expected the {batch} images on axis 0 of {', '.join(names)}; choose another layer")
+        letters = layout.axes(self, {name: tape.shapes[name] for name in self.inputs})
+        for name in names:
+            if tape.shapes[name][0] != len(tape.logits) or (letters[name] or "N")[0] != "N":
+                raise ShapeError(
+                    f"layer {name!r}: expected the {len(tape.logits)} images on axis 0, got axes {letters[name]} of "
+                    f"shape {tape.shapes[name]}; choose another layer, or one image and one class at a time"
+                )
         images = np.zeros(len(seed), np.intp) if image is None else image
         rows: dict[str, list[Array]] = {name: [] for name in names}
         for row, n in zip(seed, images, strict=True):
@@ -191,19 +195,16 @@ class Network(Topology):
                 rows[name].append(part[n])
         return {name: np.stack(parts) for name, parts in rows.items()}
 
-    def _keeps_batch(self, tape: Tape, names: tuple[str, ...]) -> bool:
-        """Whether one image's part can be taken out of every cache between the output and `names`."""
-        on_the_way = self.between(tape.output, names)
-        images = {name for name in self.inputs if name not in self.whole}  # what has the batch on axis 0
+    def _batched(self, tape: Tape) -> set[str]:
+        """Return the inputs and nodes of which row n is image n's, and so of their caches."""
+        batched = {name for name in self.inputs if name not in self.whole}
         for node in self.nodes:
-            if node.name not in tape.shapes or not node.pays or not images.issuperset(node.pays):
+            if node.name not in tape.shapes or not node.pays or not batched.issuperset(node.pays):
                 continue
-            layer = node.layer
-            if isinstance(layer, Computed):
-                layer = tape.caches[node.name][0]
+            layer = tape.caches[node.name][0] if isinstance(node.layer, Computed) else node.layer
             if layer.keeps_batch(*(tape.shapes[name] for name in node.pays)):
-                images.add(node.name)
-        return images.issuperset(on_the_way)
+                batched.add(node.name)
+        return batched
 
     def checked_inputs(self, images: Array | Mapping[str, Array]) -> dict[str, Array]:
         """Return the inputs by name, or say what is wrong with them."""

@@ -104,6 +104,6 @@ class Graph:
                 del bare.input[2:]
                 factors[root] = 1 / max(float(self.outcome(bare, values, "gradient")[0].std()), 1e-6)
                 values[node.input[i]] = values[node.input[i]] * factors[root]
-                if node.input[i] != root:
+                if node.input[i] != root and root in values:  # another node may read it yet
                     values[root] = values[root] * factors[root]
                 return

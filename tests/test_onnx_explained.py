@@ -289,11 +289,8 @@ def test_a_seed_for_any_image_reaches_that_image_alone(kind):
         assert relative(signal[row], net.backward(one, seed[row : row + 1], "x")[0]) < 1e-12
 
 
-ELSEWHERE = pytest.mark.xfail(strict=True, reason="Network._row_by_row compares lengths only: 3 channels, 3 images")
-
-
 @pytest.mark.parametrize(
-    "kind", ["images merged with channels", pytest.param("images on another axis", marks=ELSEWHERE)]
+    "kind", ["images merged with channels", "images on another axis"]
 )
 def test_a_layer_where_images_are_not_on_the_first_axis_cannot_be_explained_for_several(kind):
     net, x = moved(kind), pictures()

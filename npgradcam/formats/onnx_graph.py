@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -10,15 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgradcam.errors import ModelFormatError, NpGradcamError, UnsupportedOperatorError
-from npgradcam.layers import Computed, Constant, ConstantOfShape, Identity, Layer, NonZero, Range
+from npgradcam.layers import Computed, Constant, Identity, Layer
 from npgradcam.network import Node
 from npgradcam.topology import outcome
 from npgradcam.typing import Shape
 
+from ._room import MEASURED, Room
+from ._source import shown
 from .onnx_file import DTYPES, OnnxFile, Operation
 from .onnx_operators import Call, find
 
 _LISTED = 20
+_UNFIT = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
 _QUANTISED = (
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
     "MatMulInteger",
@@ -26,7 +30,6 @@ _QUANTISED = (
 # Lengths that open axes have (the batch; any other) while shapes are followed through the graph: what is equal for both
 # does not depend on them.
 _PROBES = ((1, 256), (2, 288))
-_MEASURED = (ConstantOfShape, NonZero, Range)  # the shape of what they make depends on the numbers that go in
 _REAL = ("FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16")
 Array = NDArray[Any]
 Known = Shape | Array | None
@@ -53,12 +56,14 @@ class GraphInMaking:
         }
         self.live = {value.name for value in file.inputs if value.type in _REAL}  # from here a signal reaches an input
         self.tensors = {name for operation in file.operations for name in operation.outputs} | set(file.constants)
+        self.room = Room()
+        self.copies: Counter[str] = Counter()  # of each name that was wanted more than once
         self.gaps: list[str] = []
         self.broken: set[str] = set()
 
     def translate(self, operation: Operation) -> None:
         """Add the layers of one operation, or note why not."""
-        where = f"{operation.kind} {operation.name or operation.outputs[0]!r}"
+        where = f"{operation.kind} {(operation.name or next(iter(operation.outputs), ''))!r}"
         if self.broken.intersection(operation.inputs):
             self.broken.update(operation.outputs)
         try:
@@ -70,6 +75,11 @@ class GraphInMaking:
             self.broken.update(operation.outputs)
         except NpGradcamError as error:
             raise ModelFormatError(f"{self.file.source}: {where}: {error}") from None
+        except _UNFIT as error:  # inputs that are missing or left over, attributes that no layer takes
+            reason = shown(str(error).replace("\n", " "))
+            raise ModelFormatError(
+                f"{self.file.source}: {where}: expected inputs and attributes that fit together ({reason})"
+            ) from None
 
     def _build(self, operation: Operation, rule: Any) -> None:
         given = [self.constants.get(name) if name else None for name in operation.inputs]
@@ -127,6 +137,7 @@ class GraphInMaking:
         name = self._free(name, tensor)
         if all(tensor in self.constants for tensor in inputs):
             values = [self.constants[tensor] for tensor in inputs]
+            self.room.ask(layer, values)
             with np.errstate(all="ignore"):
                 self.constants[name] = layer.astype(self.dtype).forward(*values)[0]
             return name
@@ -159,10 +170,10 @@ class GraphInMaking:
 
     def _free(self, name: str, tensor: str = "") -> str:
         """Return a name that no other node has, and no other tensor."""
-        base, count = name, 1
+        base = name
         while name in self.taken or (name in self.tensors and name != tensor):
-            count += 1
-            name = f"{base}#{count}"
+            self.copies[base] += 1
+            name = f"{base}#{1 + self.copies[base]}"
         self.taken.add(name)
         return name
 
@@ -193,7 +204,9 @@ class GraphInMaking:
         found: list[Known] = []
         for known in zip(*(self.known.get(source, (None,) * (1 + self.open)) for source in sources), strict=True):
             read = known[-layer.settings :] if isinstance(layer, Computed) else known
-            late = isinstance(layer, (Computed, *_MEASURED)) and not all(isinstance(k, np.ndarray) for k in read)
+            late = isinstance(layer, (Computed, *MEASURED)) and not all(isinstance(k, np.ndarray) for k in read)
+            if isinstance(layer, MEASURED) and not late:
+                self.room.ask(layer, list(known))
             try:
                 found.append(None if late or any(k is None for k in known) else outcome(layer, list(known)))
             except (NpGradcamError, ValueError, IndexError, TypeError):

@@ -9,6 +9,7 @@ import numpy as np
 from npgradcam.errors import NpGradcamError
 from npgradcam.layers import (
     Add,
+    Computed,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
@@ -100,7 +101,7 @@ def cam_head(network: Topology, output: str) -> tuple[str, Array]:
         if _pools_globally(node.layer):
             return node.inputs[0], head
         way.append(f"{type(node.layer).__name__} {node.name!r}")
-        if not isinstance(node.layer, (Flatten, Dropout, Identity, Reshape, Squeeze)):
+        if not (isinstance(node.layer, (Flatten, Dropout, Identity, Reshape, Squeeze)) or _computed_view(node.layer)):
             break
     raise NoCamHeadError(
         f"CAM needs global average pooling and one linear layer at the end of the network, got {' after '.join(way)}; "
@@ -115,6 +116,11 @@ def _weights(layer: Layer) -> Array | None:
     if isinstance(layer, MatMul) and layer.second is not None and layer.second.ndim == 2:
         return layer.second.T
     return None
+
+
+def _computed_view(layer: Layer) -> bool:
+    """Whether a layer only reshapes, to a shape that is computed on the way."""
+    return isinstance(layer, Computed) and layer.kind in ("Flatten", "Reshape", "Squeeze")
 
 
 def _pools_globally(layer: Layer) -> bool:

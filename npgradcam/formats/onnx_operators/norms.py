@@ -58,7 +58,9 @@ def _statistics(call: Call) -> list[str]:
 
 
 @operator("LayerNormalization", settings=(1, 2), others=_statistics)
-def layer_normalization(call: Call, weight: Array, bias: Array | None = None) -> Layer:
+def layer_normalization(call: Call, weight: Array | None, bias: Array | None = None) -> Layer:
+    if weight is None:
+        call.fail("expected a scale, got none")
     return layers.LayerNorm(weight, bias, call("axis", -1), call("epsilon", 1e-5))
 
 

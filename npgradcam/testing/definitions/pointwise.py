@@ -16,14 +16,14 @@ def relu(x: Numbers) -> Numbers:
 
 
 def clip(x: Numbers, low: float, high: float) -> Numbers:
-    """Return y = low where x <= low, high where x >= high, else x; NaN stays NaN."""
+    """Return y = high where x >= high, else low where x <= low, else x; high where high < low. NaN stays NaN."""
     whole = all(math.isinf(end) or end == math.floor(end) for end in (low, high))
     y = wide(x) if whole else wide(x).astype(np.float64)
     for place, value in np.ndenumerate(wide(x)):
-        if value <= low:
-            y[place] = low
-        elif value >= high:
+        if value >= high or (value <= low and low > high):
             y[place] = high
+        elif value <= low:
+            y[place] = low
     return y
 
 

@@ -1,0 +1,39 @@
+"""How large the constants of a file may grow while its graph is built: a few bytes can ask for terabytes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from npgradcam.errors import ModelFormatError
+from npgradcam.layers import ConstantOfShape, Layer, NonZero, Range
+
+NUMBERS = 2**28  # in all: 1 GiB of float32
+MEASURED = (ConstantOfShape, NonZero, Range)  # the shape of what they make depends on the numbers that go in
+
+
+class Room:
+    """Counts the numbers that layers make of constants, before they are made."""
+
+    def __init__(self) -> None:
+        self.left = NUMBERS
+
+    def ask(self, layer: Layer, values: list[Any]) -> None:
+        """Refuse what `layer` would make of these arrays where it does not fit any more.
+
+        Raises
+        ------
+        ModelFormatError
+        """
+        if isinstance(layer, ConstantOfShape):
+            count = math.prod(max(0, int(length)) for length in values[0].reshape(-1))
+        elif isinstance(layer, Range):
+            start, limit, step = (float(value.item()) for value in values)
+            count = int(max(0.0, (limit - start) / step)) if step else 0
+        elif isinstance(layer, NonZero):
+            count = values[0].size * values[0].ndim
+        else:
+            count = math.prod(layer.output_shape(*(value.shape for value in values)))
+        self.left -= count
+        if self.left < 0:
+            raise ModelFormatError(f"expected constants of at most {NUMBERS:,} numbers in all, got more")
