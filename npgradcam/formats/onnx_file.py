@@ -15,6 +15,7 @@ from typing import Any
 
 from npgradcam.errors import MissingPackageError, ModelFormatError, UnsupportedOperatorError
 
+from ._functions import without_functions
 from ._payloads import without_payloads
 from ._source import MAX_BYTES, open_source, shown
 from .onnx_values import DTYPES, Array, Bytes, Declared, Operation, Reader
@@ -96,12 +97,8 @@ def onnx_file(model: Any, source: str = "model", folder: Path | None = None, max
         tensor.ClearField("raw_data")  # its numbers are in the array now
     if graph.sparse_initializer:
         raise ModelFormatError(f"{source}: expected dense weights, got sparse ones; export it without them")
-    if model.functions:  # functions of the file's own become their nodes
-        try:
-            model = onnx.inliner.inline_local_functions(model)
-        except Exception as error:
-            raise ModelFormatError(f"{source}: the functions in this file could not be resolved ({error})") from None
-        graph = model.graph
+    model = without_functions(onnx, source, model, MAX_NODES)
+    graph = model.graph
     given = [reader.declared(value) for value in graph.input if value.name not in constants]
     operations = tuple(reader.operation(node) for node in graph.node)
     _check_names(source, operations, constants, given, [value.name for value in graph.output])

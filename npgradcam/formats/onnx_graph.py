@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from npgradcam.typing import Shape
 from ._room import MEASURED, Room
 from ._source import shown
 from .onnx_file import DTYPES, OnnxFile, Operation
-from .onnx_operators import Call, find
+from .onnx_operators import Call, Operator, Recipe, find
 
 _LISTED = 20
 _UNFIT = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
@@ -81,41 +81,41 @@ class GraphInMaking:
                 f"{self.file.source}: {where}: expected inputs and attributes that fit together ({reason})"
             ) from None
 
-    def _build(self, operation: Operation, rule: Any) -> None:
+    def _build(self, operation: Operation, rule: Operator) -> None:
         given = [self.constants.get(name) if name else None for name in operation.inputs]
-        if rule.holds:
-            settings = tuple(n for n, value in enumerate(given) if value is not None)
-            if len(settings) == len(given):  # nothing arrives: let the first be the one that goes through
-                settings = settings[1:]
-        else:
-            settings = tuple(n for n in rule.settings if n < len(given) and operation.inputs[n])
-        late = [n for n in settings if given[n] is None]
-        for name in (operation.inputs[n] for n in late):
-            if (source := self.names.get(name, name)) in self.live and source not in self.inputs:
-                raise UnsupportedOperatorError(f"its parameter {name!r} is computed from the picture")
-        through = [name for n, name in enumerate(operation.inputs) if name and n not in settings]
-        shapes = tuple(self._shape(name) for name in operation.inputs)
-        kinds = tuple(map(self._kind, operation.inputs))
+        settings = self._settings(operation, rule, given)
+        late = tuple(n for n in settings if given[n] is None)
+        shapes, kinds = tuple(map(self._shape, operation.inputs)), tuple(map(self._kind, operation.inputs))
         call = Call(operation, self.file.opset, shapes, kinds, tuple(given), partial(self._part, operation))
         others = rule.others(call) if rule.others else []
-        positions = range(len(given)) if rule.holds else rule.settings
-
-        def make(*numbers: Array) -> Any:
-            values = {n: given[n] for n in settings} | dict(zip(late, numbers, strict=True))
-            return rule.build(call, *(values.get(n) for n in positions))
-
         if late:
+            kept = tuple(value if n in settings else None for n, value in enumerate(given))
+            recipe = Recipe(operation.alone(), self.file.opset, shapes, kinds, kept, late)
             count = 1 if others else len(operation.outputs)
-            parts = [Computed(partial(_settle, make, n), len(late), operation.kind) for n in range(count)]
+            parts = [Computed(replace(recipe, output=n), len(late), operation.kind) for n in range(count)]
         else:
-            made = make()
-            parts = made if isinstance(made, list) else [made]
-        parts = [*parts, *others]
-        inputs = [*through, *(operation.inputs[n] for n in late)]
+            parts = rule.layers(call, {n: given[n] for n in settings})
+        through = [name for n, name in enumerate(operation.inputs) if name and n not in settings]
+        self._enter(operation, [*parts, *others], [*through, *(operation.inputs[n] for n in late)])
+
+    def _settings(self, operation: Operation, rule: Operator, given: list[Array | None]) -> tuple[int, ...]:
+        """Return the positions of the inputs that do not flow through the layer, but make it what it is."""
+        if rule.holds:
+            constant = tuple(n for n, value in enumerate(given) if value is not None)
+            return constant[1:] if len(constant) == len(given) else constant  # one goes through where none arrives
+        settings = tuple(n for n in rule.settings if n < len(given) and operation.inputs[n])
+        for n in settings:
+            source = self.names.get(operation.inputs[n], operation.inputs[n])
+            if given[n] is None and source in self.live and source not in self.inputs:
+                raise UnsupportedOperatorError(f"its parameter {operation.inputs[n]!r} is computed from the picture")
+        return settings
+
+    def _enter(self, operation: Operation, parts: list[Any], inputs: list[str]) -> None:
+        """Add what an operation is, one part for each of its outputs: a layer, or the name of what is there already."""
         for part, tensor in zip(parts, operation.outputs, strict=False):
             if not tensor:
                 continue
-            if isinstance(part, str):  # what is there already
+            if isinstance(part, str):
                 name = self.names.get(part, part)
             else:
                 named = operation.name if part is parts[0] and operation.name else tensor
@@ -125,7 +125,7 @@ class GraphInMaking:
                 self.constants[tensor] = self.constants[name]
             elif part is parts[0] and operation.name and operation.name not in self.tensors:
                 self.names.setdefault(operation.name, name)
-        for tensor in operation.outputs[len(parts):]:
+        for tensor in operation.outputs[len(parts) :]:
             if tensor:
                 raise UnsupportedOperatorError(f"its output {tensor!r} has no layer")
 
@@ -230,15 +230,6 @@ class GraphInMaking:
             f"{self.file.source}: {len(self.gaps)} of {len(self.file.operations)} nodes have no layer: "
             f"{'; '.join(self.gaps[:_LISTED])}{more}"
         )
-
-
-def _settle(make: Callable[..., Any], output: int, *numbers: Array) -> Layer:
-    """Return the layer for one output of a node whose settings are known at last."""
-    made = make(*numbers)
-    layer = (made if isinstance(made, list) else [made])[output]
-    if not isinstance(layer, Layer):
-        raise UnsupportedOperatorError("several layers whose settings are computed on the way")
-    return layer
 
 
 def _probe(shape: tuple[int | None, ...] | None, lengths: tuple[int, int]) -> Shape | None:

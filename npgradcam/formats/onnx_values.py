@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +37,10 @@ class Operation:
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
     attributes: dict[str, Any]
+
+    def alone(self) -> Operation:
+        """Return the same without the names that only its graph understands."""
+        return replace(self, inputs=tuple("x" * bool(name) for name in self.inputs))
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from npgradcam.errors import ModelFormatError, UnsupportedOperatorError
 from npgradcam.formats._source import shown
 from npgradcam.formats.onnx_file import Operation
+from npgradcam.layers import Layer
 
 Array = NDArray[Any]
 Rule = Callable[..., Any]
@@ -94,6 +95,12 @@ class Operator(NamedTuple):
     holds: bool
     others: Callable[[Call], list[str]] | None
 
+    def layers(self, call: Call, values: Mapping[int, Array | None]) -> list[Any]:
+        """Build the layers, one for each output, with the settings at these positions."""
+        positions = range(len(call.operation.inputs)) if self.holds else self.settings
+        made = self.build(call, *(values.get(n) for n in positions))
+        return made if isinstance(made, list) else [made]
+
 
 _TABLE: dict[str, dict[int, Operator]] = {}
 
@@ -123,6 +130,46 @@ def find(operation: Operation, opset: int) -> Operator:
     if not versions:
         raise UnsupportedOperatorError("no such layer")
     return _TABLE[operation.kind][max(versions)]
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes the layer of an operation whose settings are computed on the way: `make` of a `Computed` layer.
+
+    Attributes
+    ----------
+    operation : Operation
+    opset : int
+    shapes, kinds : tuple
+        As of a `Call`.
+    constants : tuple of (ndarray, or None)
+        The settings that are known.
+    late : tuple of int
+        The positions of those that arrive.
+    output : int
+        Which of the operation's outputs is made.
+    """
+
+    operation: Operation
+    opset: int
+    shapes: tuple[tuple[int | None, ...] | None, ...]
+    kinds: tuple[str | None, ...]
+    constants: tuple[Array | None, ...]
+    late: tuple[int, ...]
+    output: int = 0
+
+    def __call__(self, *numbers: Array) -> Layer:
+        """Return the layer for settings that have arrived."""
+        values = dict(enumerate(self.constants)) | dict(zip(self.late, numbers, strict=True))
+        call = Call(self.operation, self.opset, self.shapes, self.kinds, self.constants, _no_part)
+        layer = find(self.operation, self.opset).layers(call, values)[self.output]
+        if not isinstance(layer, Layer):
+            raise UnsupportedOperatorError("an operator of several layers, whose settings are computed on the way")
+        return layer
+
+
+def _no_part(*_: Any) -> str:
+    raise UnsupportedOperatorError("an operator of several layers, whose settings are computed on the way")
 
 
 def supported() -> tuple[str, ...]:
