@@ -8,6 +8,12 @@ import numpy as np
 
 RECORDED = Path(__file__).parent / "data" / "architectures.npz"
 SEED = 0
+# The seed of the picture. A gate that lies within float32's rounding of its kink opens in one precision and closes in the
+# other, and the two gradients then differ by what passes there: for the first picture a cosine of 0.99988 in MobileNetV2,
+# 0.99993 in MNASNet-0.5 and in Lite4. These six have pictures that flip no gate (Lite4, which always flips some: four).
+PICTURE = 20161007
+PICTURES = {"mobilenet_v2": 0, "mnasnet0_5": 0, "efficientnet_lite1": 1, "efficientnet_lite2": 3,
+            "efficientnet_lite3": 2, "efficientnet_lite4": 7}
 SIZE, LARGER = (64, 96), (107, 139)  # height and width differ, so that axes that are mixed up show
 
 # Our name of the default layer, and the module of PyTorch that makes it ("relu": the last one, which is a function).
@@ -45,7 +51,7 @@ RULES = ("gradient", "guided")
 def picture(name, dtype="float64"):
     """Return one random picture (1, 3, H, W): smooth, with some noise, of unit scale."""
     height, width = LARGER if name == "inception_v3" else SIZE
-    draw = np.random.default_rng(20161007)
+    draw = np.random.default_rng(PICTURES.get(name, PICTURE))
     x = np.zeros((1, 3, height, width))
     for cells in (2, 4, 8, 16):
         coarse = draw.standard_normal((1, 3, cells, cells))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from hypothesis import strategies as st
 
 
 def activation(m):
@@ -105,7 +104,7 @@ def reshaped(m):
         axis = m.whole(0, rank)
         m.node(kind, shape=(math.prod(n[:axis]), math.prod(n[axis:])), axis=axis)
     elif kind == "Reshape":
-        order = m.draw(st.permutations(n))
+        order = m.shuffled(n)
         target = [*order]
         target[m.whole(0, rank - 1)] = -1
         m.node(kind, m.constant(np.array(target)), shape=order)
@@ -117,7 +116,7 @@ def reshaped(m):
         m.shapes = known  # whole numbers are nothing to go on with
         m.node("Reshape", x=(x, m.x), shape=(n[0], math.prod(n[1:])))
     elif kind == "Transpose":
-        perm = m.draw(st.permutations(range(rank)))
+        perm = m.shuffled(range(rank))
         m.node(kind, shape=[n[p] for p in perm], perm=perm)
     elif kind == "Unsqueeze" and rank < 5:
         axis = m.whole(0, rank)

@@ -25,6 +25,7 @@ DTYPES = {
 }
 Array = NDArray[Any]
 Bytes = NDArray[np.uint8]
+Attribute = int | float | str | tuple[int, ...] | tuple[float, ...] | tuple[str, ...] | Array
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class Operation:
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
-    attributes: dict[str, Any]
+    attributes: dict[str, Attribute]
 
     def alone(self) -> Operation:
         """Return the same without the names that only its graph understands."""

@@ -9,12 +9,13 @@ line of code of its own.
     a tuple                       a list
     an array                      {"array": NAME}, the array lies in the file under that name
     a layer                       {"layer": KIND, "settings": {FIELD: VALUE, ...}}
+    what makes a computed layer   {"recipe": {FIELD: VALUE, ...}}: an operation of an ONNX file
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cache
@@ -29,6 +30,8 @@ from npgradcam.errors import ModelFormatError, NpGradcamError
 from npgradcam.layers import Layer
 
 from ._source import shown
+from .onnx_operators import Recipe
+from .onnx_values import Operation
 
 Array = NDArray[Any]
 
@@ -66,6 +69,9 @@ def encode(value: Any, name: str, arrays: dict[str, Array]) -> Any:
         return [encode(part, f"{name}.{i}", arrays) for i, part in enumerate(value)]
     if isinstance(value, Mapping):
         return {str(key): encode(part, f"{name}.{key}", arrays) for key, part in value.items()}
+    if isinstance(value, (Recipe, Operation)):
+        held = {key: getattr(value, key) for key in get_type_hints(type(value))}
+        return {"recipe": {key: encode(part, f"{name}.{key}", arrays) for key, part in held.items()}}
     if callable(value):
         raise ModelFormatError(f"{name} is a function; keep the model's own file, or export it with fixed sizes")
     kind = type(value).__name__
@@ -134,11 +140,23 @@ def decode(record: Any, hint: Any, take: Mapping[str, Array]) -> Any:
         return frozenset(decode(part, parts[0], take) for part in record)
     if isinstance(origin, type) and issubclass(origin, Mapping) and isinstance(record, dict):
         return {key: decode(part, parts[1], take) for key, part in record.items()}
+    if origin is Callable or hint in (Recipe, Operation):
+        return _recipe(record, Operation if hint is Operation else Recipe, take)
     if isinstance(hint, type) and issubclass(hint, Layer):
         layer = decode_layer(record, take)
         if isinstance(layer, hint):
             return layer
     raise Unfit(f"expected {getattr(hint, '__name__', hint)}, got {shown(str(record))}")
+
+
+def _recipe(record: Any, kind: type[Recipe] | type[Operation], take: Mapping[str, Array]) -> Recipe | Operation:
+    """Return what makes a computed layer: names, numbers and arrays; which layers they may name, a table says."""
+    hints = get_type_hints(kind)
+    if not isinstance(record, dict) or set(record) != {"recipe"} or not isinstance(record["recipe"], dict):
+        raise Unfit(f"expected a recipe, got {shown(str(record))}")
+    if set(record["recipe"]) != set(hints):
+        raise Unfit(f"a recipe says {', '.join(hints)}, got {shown(', '.join(record['recipe']))}")
+    return kind(**{name: _field(name, part, hints[name], take) for name, part in record["recipe"].items()})
 
 
 def _first(record: Any, hints: tuple[Any, ...], take: Mapping[str, Array]) -> Any:

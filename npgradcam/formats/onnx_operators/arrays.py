@@ -35,7 +35,7 @@ def constant(call: Call) -> Layer:
     if name not in ("value", "value_float", "value_floats", "value_int", "value_ints"):
         call.unsupported(f"a constant of the kind {name}")
     dtype = np.float32 if "float" in name else np.int64
-    return layers.Constant(value if name == "value" else np.array(value, dtype))
+    return layers.Constant(np.asarray(value, None if name == "value" else dtype))
 
 
 @operator("ConstantOfShape")
@@ -46,7 +46,8 @@ def constant_of_shape(call: Call) -> Layer:
 
 @operator("Shape")
 def shape(call: Call) -> Layer:
-    return layers.Shape(call("start", 0), call.operation.attributes.get("end"))
+    end = call.operation.attributes.get("end")
+    return layers.Shape(call("start", 0), end if isinstance(end, int) else None)
 
 
 @operator("Size")
