@@ -48,9 +48,12 @@ _REDUCTIONS = (ReduceL2, ReduceMax, ReduceMean, ReduceMin, ReduceSum)
 _OTHER = "."  # an axis that is none of the four
 
 
-def axes(network: Topology, images: Shape | Mapping[str, Shape]) -> dict[str, str | None]:
+def axes(network: Topology, images: Shape | Mapping[str, Shape]) -> Mapping[str, str | None]:
     """Return the letters of every node's and input's axes, for inputs of these shapes; None where they are lost."""
-    return _follow(network, images, {name: input_axes(network, images, name) for name in network.inputs})
+    given = network.given(images)
+    return network.remember("axes", given, lambda: _follow(
+        network, dict(given), {name: input_axes(network, dict(given), name) for name in network.inputs}
+    ))
 
 
 def input_axes(network: Topology, images: Shape | Mapping[str, Shape], name: str) -> str | None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError, close_matches
 from npgradcam.layers import Computed, Layer, LogSoftmax, Sigmoid, Softmax
 from npgradcam.typing import Shape
+
+Found = TypeVar("Found")
+_REMEMBERED = 64  # answers for so many sizes of input
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +77,20 @@ class Topology:
         object.__setattr__(self, "outputs", tuple(map(self.resolve, self.outputs or (self.nodes[-1].name,))))
 
     @cached_property
+    def _plans(self) -> dict[Any, Any]:
+        return {}
+
+    def remember(self, what: str, about: Any, make: Callable[[], Found]) -> Found:
+        """Return what `make` finds for a network and these shapes; found once, for it follows from them alone."""
+        key = (what, about)
+        if key not in self._plans:
+            if len(self._plans) >= _REMEMBERED:
+                self._plans.clear()
+            self._plans[key] = make()
+        found: Found = self._plans[key]
+        return found
+
+    @cached_property
     def _by_name(self) -> dict[str, Node]:
         return {node.name: node for node in self.nodes}
 
@@ -107,14 +124,21 @@ class Topology:
 
     def shapes(self, images: Shape | Mapping[str, Shape]) -> dict[str, Shape]:
         """Return the shape of every node's output for inputs of these shapes; only whole numbers are computed."""
-        known = self.known(images)
+        known = self._known(self.given(images))
         return {name: x.shape if isinstance(x, np.ndarray) else x for name, x in known.items()}
 
-    def known(self, images: Shape | Mapping[str, Shape]) -> dict[str, Shape | NDArray[Any]]:
-        """Return what the inputs' shapes decide: of every node the output's shape, or the output itself."""
-        given = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: tuple(images)}
+    def given(self, images: Shape | Mapping[str, Shape]) -> tuple[tuple[str, Shape], ...]:
+        """Return the shape of each input by its name; one shape alone is the first input's."""
+        given = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: images}
         if set(given) != set(self.inputs):
             raise ShapeError(f"expected the inputs {', '.join(self.inputs)}, got {', '.join(given)}")
+        return tuple((name, tuple(given[name])) for name in self.inputs)
+
+    def _known(self, given: tuple[tuple[str, Shape], ...]) -> Mapping[str, Shape | NDArray[Any]]:
+        """Return what the inputs' shapes decide: of every node the output's shape, or the output itself."""
+        return self.remember("known", given, lambda: self._survey(given))
+
+    def _survey(self, given: tuple[tuple[str, Shape], ...]) -> dict[str, Shape | NDArray[Any]]:
         known: dict[str, Shape | NDArray[Any]] = dict(given)
         for node in self.nodes:
             with named(node):
@@ -123,7 +147,7 @@ class Topology:
 
     def layers(self, images: Shape | Mapping[str, Shape]) -> dict[str, Layer]:
         """Return every node's layer as it is for inputs of these shapes: what is `Computed` is built."""
-        known, found = self.known(images), {}
+        known, found = self._known(self.given(images)), {}
         for node in self.nodes:
             layer = node.layer
             with named(node):

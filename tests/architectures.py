@@ -45,6 +45,7 @@ LAYERS = {
     "efficientnet_lite1": ("head.relu", "top"), "efficientnet_lite2": ("head.relu", "top"),
     "efficientnet_lite3": ("head.relu", "top"), "efficientnet_lite4": ("head.relu", "top"),
 }
+CROP = (slice(20, 28), slice(30, 38))
 RULES = ("gradient", "guided")
 
 
@@ -66,5 +67,5 @@ def summary(signal):
     flat = np.asarray(signal, np.float64).ravel()
     vectors = np.random.default_rng(7).standard_normal((8, flat.size))
     norms = [np.abs(flat).sum(), np.sqrt((flat**2).sum()), np.abs(flat).max()]
-    crop = np.asarray(signal, np.float64)[0, :, 20:28, 30:38]
+    crop = np.asarray(signal, np.float64)[0][:, CROP[0], CROP[1]]
     return {"crop": crop, "norms": np.array(norms), "products": vectors @ flat}

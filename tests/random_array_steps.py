@@ -56,7 +56,7 @@ def with_another(m):
     fits = [name for name, shape in m.shapes.items() if name != m.x and len(shape) == len(m.shape)
             and all(a in (1, b) for a, b in zip(shape, m.shape, strict=True))]
     if fits:
-        m.node(m.pick("Add", "Mul", "Sub"), m.pick(*fits), shape=m.shape)
+        m.node(m.pick("Add", "Mul", "Sub", *["Sum", "Mean"] * (m.opset >= 8)), m.pick(*fits), shape=m.shape)
 
 
 def joined(m):
@@ -94,11 +94,11 @@ def reduction(m):
 
 
 def softmax(m):
-    m.node(m.pick("Softmax", "LogSoftmax"), shape=m.shape, axis=m.whole(1 if m.opset < 13 else 0, len(m.shape) - 1))
+    m.node(m.pick("Softmax", "LogSoftmax"), shape=m.shape, axis=m.whole(0, len(m.shape) - 1))
 
 
 def reshaped(m):
-    kind = m.pick("Flatten", "Reshape", "ShapeOf", "Transpose", "Unsqueeze", "Squeeze")
+    kind = m.pick("Flatten", "Reshape", "ShapeOf", "Unsqueeze", "Squeeze")
     n, rank = m.shape, len(m.shape)
     if kind == "Flatten":
         axis = m.whole(0, rank)
@@ -115,15 +115,17 @@ def reshaped(m):
         m.node("Concat", m.constant(np.array([-1])), shape=(2,), axis=0)
         m.shapes = known  # whole numbers are nothing to go on with
         m.node("Reshape", x=(x, m.x), shape=(n[0], math.prod(n[1:])))
-    elif kind == "Transpose":
-        perm = m.shuffled(range(rank))
-        m.node(kind, shape=[n[p] for p in perm], perm=perm)
     elif kind == "Unsqueeze" and rank < 5:
         axis = m.whole(0, rank)
         m.axes(kind, [axis], (*n[:axis], 1, *n[axis:]))
     elif kind == "Squeeze" and 1 in n and rank > 1:
         axis = m.pick(*[i for i, k in enumerate(n) if k == 1])
         m.axes(kind, [axis], n[:axis] + n[axis + 1:])
+
+
+def permuted(m):
+    perm = m.shuffled(range(len(m.shape)))
+    m.node("Transpose", shape=[m.shape[p] for p in perm], perm=perm)
 
 
 def cut(m):
@@ -177,5 +179,5 @@ def matrix(m):
 
 FOR_ALL = (
     activation, activation, positive, clip, with_constant, with_constant, with_another, joined, halves, reduction,
-    softmax, reshaped, cut, repeated, matrix,
+    softmax, reshaped, reshaped, permuted, cut, repeated, matrix,
 )

@@ -75,11 +75,10 @@ class Maker:
         return self.node(kind, self.constant(np.array(axes)), shape=shape, **settings)
 
 
-@st.composite
-def graphs(draw):
-    """Return a model of 5 to 16 steps, and its image."""
-    m = Maker(draw(st.integers(*OPSETS)), draw(st.integers(0, 2**32 - 1)))
-    for _ in range(draw(st.integers(5, 16))):
+def grown(opset, seed, steps):
+    """Return a graph of so many steps, and its image."""
+    m = Maker(opset, seed)
+    for _ in range(steps):
         m.pick(*(FOR_PICTURES if len(m.shape) == 4 and m.whole(0, 1) else FOR_ALL))(m)
         if not m.shape or math.prod(m.shape) > LARGEST:
             break
@@ -96,3 +95,9 @@ def graphs(draw):
     model = helper.make_model(graph, opset_imports=opsets, ir_version=8 if m.opset < 19 else 10)
     checker.check_model(model)
     return model, m.random.uniform(-2, 2, m.first).astype(np.float32)
+
+
+@st.composite
+def graphs(draw):
+    """Return a model of 5 to 16 steps, and its image."""
+    return grown(draw(st.integers(*OPSETS)), draw(st.integers(0, 2**32 - 1)), draw(st.integers(5, 16)))

@@ -10,7 +10,8 @@ pytest.importorskip("onnxruntime", reason="needs onnxruntime, which the extra [t
 
 import onnxruntime as runtime
 from hypothesis import given, note
-from random_graphs import graphs
+from onnx_backend import SIGNAL
+from random_graphs import OPSETS, graphs, grown
 
 from npgradcam.formats.onnx import network_of
 from npgradcam.formats.onnx_file import onnx_file
@@ -59,3 +60,9 @@ def test_backward_agrees_with_finite_differences(warm, drawn):
     assert signal.shape == x.shape
     expected = (along[0] + along[1]) / 2
     assert np.sum(signal * direction) == pytest.approx(expected, rel=1e-5, abs=1e-5 * (1 + abs(along[0] - along[1])))
+
+
+def test_graphs_of_all_versions_reach_every_operator():
+    drawn = [grown(opset, seed, 16)[0] for opset in range(OPSETS[0], OPSETS[1] + 1) for seed in range(15)]
+    reached = {node.op_type for model in drawn for node in model.graph.node}
+    assert SIGNAL - reached == {"Cast", "ConstantOfShape", "Mean", "Range", "Size", "Sum", "Mish", "Erf"} - reached

@@ -52,11 +52,13 @@ def without_payloads(source: Source) -> tuple[bytes, dict[int, tuple[int, int]]]
 def _graph(source: Source, graph: _Field, payloads: dict[int, tuple[int, int]]) -> bytes:
     parts, position = [], 0
     for field in _fields(source, graph.value, graph.end):
+        if field.number == _INITIALIZER and field.wire != 2:  # a parser would not count it among the weights
+            raise _NotSimpleError
         if field.number != _INITIALIZER:
             parts.append(source.read(field.tag, field.end - field.tag, "the file"))
             continue
         raw = [part for part in _fields(source, field.value, field.end) if part.number == _RAW_DATA] if (
-            field.wire == 2 and field.end - field.value > LARGE
+            field.end - field.value > LARGE
         ) else []
         if len(raw) == 1 and raw[0].wire == 2 and raw[0].end - raw[0].value > LARGE:
             payloads[position] = (raw[0].value, raw[0].end - raw[0].value)

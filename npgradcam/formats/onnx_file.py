@@ -101,10 +101,10 @@ def onnx_file(model: Any, source: str = "model", folder: Path | None = None, max
     graph = model.graph
     given = [reader.declared(value) for value in graph.input if value.name not in constants]
     operations = tuple(reader.operation(node) for node in graph.node)
-    _check_names(source, operations, constants, given, [value.name for value in graph.output])
+    outputs = tuple(reader.declared(value) for value in graph.output)
+    _check_names(source, operations, constants, given, [value.name for value in outputs])
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     producer = f"{model.producer_name} {model.producer_version}".strip()
-    outputs = tuple(reader.declared(value) for value in graph.output)
     return OnnxFile(source, _opset(model), operations, constants, tuple(given), outputs, metadata, producer)
 
 
@@ -139,7 +139,11 @@ def _package() -> Any:
 def _check_names(source: str, operations: tuple[Operation, ...], constants: dict[str, Array],
                  inputs: list[Declared], outputs: list[str]) -> None:
     """Refuse a graph whose nodes are out of order, or give two values one name."""
-    known = {"", *constants, *(value.name for value in inputs)}
+    known = {"", *constants}
+    for value in inputs:
+        if value.name in known:
+            raise ModelFormatError(f"{source}: expected inputs of different names, got {shown(value.name)} twice or none")
+        known.add(value.name)
     for operation in operations:
         where = f"{source}: node {shown(operation.name or operation.kind)}"
         for name in operation.inputs:

@@ -63,10 +63,10 @@ class Reader:
         """Return the error, with the file's name in front."""
         return ModelFormatError(f"{self.source}: {text}")
 
-    def plain(self, name: str) -> str:
-        """Return a name, if it can be shown."""
-        if len(name) > 1024 or not name.isprintable():
-            raise self.fail(f"expected a readable name of at most 1024 characters, got {shown(name)}")
+    def plain(self, name: str | bytes) -> str:
+        """Return a name, if it can be shown; what is no UTF-8 comes as bytes."""
+        if not isinstance(name, str) or len(name) > 1024 or not name.isprintable():
+            raise self.fail(f"expected a readable name of at most 1024 characters, got {shown(str(name))}")
         return name
 
     def declared(self, value: Any) -> Declared:
@@ -75,7 +75,7 @@ class Reader:
         tensor = value.type.tensor_type
         if value.type.WhichOneof("value") not in ("tensor_type", None):
             raise UnsupportedOperatorError(
-                f"{self.source}: {shown(value.name)}: expected an array, got a sequence, a map or an optional"
+                f"{self.source}: {shown(self.plain(value.name))}: expected an array, got a sequence, a map or an optional"
             )
         kind = types.Name(tensor.elem_type) if tensor.elem_type in types.values() else str(tensor.elem_type)
         shape = None
@@ -86,9 +86,9 @@ class Reader:
 
     def operation(self, node: Any) -> Operation:
         """Return a node with its attributes."""
-        attributes = {a.name: self.attribute(node, a) for a in node.attribute}
+        attributes = {self.plain(a.name): self.attribute(node, a) for a in node.attribute}
         inputs, outputs = (tuple(map(self.plain, names)) for names in (node.input, node.output))
-        domain = "" if node.domain == "ai.onnx" else node.domain
+        domain = "" if node.domain == "ai.onnx" else self.plain(node.domain)
         return Operation(self.plain(node.op_type), domain, self.plain(node.name), inputs, outputs, attributes)
 
     def attribute(self, node: Any, a: Any) -> Any:
@@ -110,7 +110,7 @@ class Reader:
         """Return a tensor's numbers, after its sizes were found to fit its bytes; halves become float32."""
         types = self.onnx.TensorProto.DataType
         kind = types.Name(tensor.data_type) if tensor.data_type in types.values() else str(tensor.data_type)
-        where, shape = f"weights {shown(tensor.name)}", tuple(tensor.dims)
+        where, shape = f"weights {shown(self.plain(tensor.name))}", tuple(tensor.dims)
         if kind not in DTYPES:
             raise UnsupportedOperatorError(f"{self.source}: {where}: expected numbers or truth values, got {kind}")
         if len(shape) > MAX_RANK or any(not 0 <= n <= MAX_LENGTH for n in shape):
@@ -138,7 +138,7 @@ class Reader:
         self.room -= count
         if self.room < 0:
             raise self.fail("the weights beside it are larger than max_bytes")
-        said = {entry.key: entry.value for entry in tensor.external_data}
+        said = {self.plain(entry.key): self.plain(entry.value) for entry in tensor.external_data}
         try:
             return read_beside(self.folder, said, count)
         except ModelFormatError as error:

@@ -63,7 +63,12 @@ def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], outp
         If no node between image and output has spatial maps; the message lists layers that do.
     """
     network = net.network if isinstance(net, Model) else net
-    output = output or network.outputs[0]
+    output = network.resolve(output or network.outputs[0])
+    about = (network.given(shape), output)
+    return network.remember("default layer", about, lambda: _default_layer(network, dict(about[0]), output))
+
+
+def _default_layer(network: Network, shape: Mapping[str, Shape], output: str) -> str:
     shapes, layers, letters = network.shapes(shape), network.layers(shape), layout.axes(network, shape)
     cells = {name: _cells(shapes[name], letters[name]) for name in shapes}
     for name in dominators(network, output):

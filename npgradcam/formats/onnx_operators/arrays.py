@@ -12,13 +12,13 @@ from .registry import Array, Call, operator, whole
 
 @operator("Identity")
 def identity(call: Call) -> list[str]:
-    return [call.operation.inputs[0]]
+    return [call.operation.inputs[0] or call.fail("expected an input, got none")]
 
 
 @operator("Dropout")
 def dropout(call: Call) -> list[str]:
     """At inference nothing is dropped, whatever the ratio; the mask says so of every number."""
-    x, training = call.operation.inputs[0], (*call.constants, None, None)[2]
+    x, training = call.operation.inputs[0] or call.fail("expected an input, got none"), (*call.constants, None, None)[2]
     if len(call.operation.inputs) > 2 and call.operation.inputs[2] and (training is None or training.any()):
         call.unsupported("dropout as it is in training")
     if not call.uses(1):
