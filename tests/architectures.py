@@ -8,9 +8,10 @@ import numpy as np
 
 RECORDED = Path(__file__).parent / "data" / "architectures.npz"
 SEED = 0
-# The seed of the picture. A gate that lies within float32's rounding of its kink opens in one precision and closes in the
-# other, and the two gradients then differ by what passes there: for the first picture a cosine of 0.99988 in MobileNetV2,
-# 0.99993 in MNASNet-0.5 and in Lite4. These six have pictures that flip no gate (Lite4, which always flips some: four).
+# The seed of the picture. A gate whose input lies within float32's rounding of its kink may be open in one precision
+# and closed in the other; the two gradients then differ by what passes there. For the first picture that is a cosine of
+# 0.99988 in MobileNetV2 and of 0.99993 in MNASNet-0.5 and Lite4. These six have pictures for which no gate flips, but
+# Lite4: each of twelve pictures flips some of its gates, this one four, by a cosine of 0.999997.
 PICTURE = 20161007
 PICTURES = {"mobilenet_v2": 0, "mnasnet0_5": 0, "efficientnet_lite1": 1, "efficientnet_lite2": 3,
             "efficientnet_lite3": 2, "efficientnet_lite4": 7}

@@ -85,7 +85,8 @@ ZOO = {
     "resnet51q": (tm("resnet51q"), SQUARE, "script", 13, BATCH, {}),
     "nf_resnet26": (tm("nf_resnet26"), SQUARE, "script", 13, None, UNFOLDED),
     "nfnet_l0": (tm("eca_nfnet_l0"), SQUARE, "script", 14, BATCH, UNFOLDED),
-    "nf_regnet_b0": (tm("nf_regnet_b0"), SQUARE, "dynamo", 18, BATCH, {}),
+    # its optimiser would fold the means of standardised weights
+    "nf_regnet_b0": (tm("nf_regnet_b0"), SQUARE, "dynamo", 18, BATCH, {"optimize": False}),
     "resnetv2_bit": (tm("resnetv2_50x1_bit"), SQUARE, "script", 17, None, UNFOLDED),
     "convnext_atto": (tm("convnext_atto"), SQUARE, "script", 17, BATCH, {}),
     "tf_efficientnet_b0": (tm("tf_efficientnet_b0"), SQUARE, "script", 13, SIZES, {}),

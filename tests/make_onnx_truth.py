@@ -15,6 +15,9 @@ import time
 
 import numpy as np
 import onnx
+import onnx.shape_inference
+import onnx.version_converter
+import onnx2torch
 import onnxruntime
 import torch
 from onnx_in_torch import Graph
@@ -57,16 +60,22 @@ def runtime(model, x, names):
 
 def signals(graph, x, layer, output, rule):
     """Return the explained tensor, the logits and the signals at the layer and at the image."""
-    x = torch.from_numpy(x).double().requires_grad_()
+    x = torch.from_numpy(x).to(graph.dtype).requires_grad_()
     values = graph.run({graph.inputs[0]: x}, rule, keep={layer, output})
     A, logits = values[layer], values[output]
-    seed = torch.from_numpy(seed_of(logits.detach().numpy()))
+    seed = torch.from_numpy(seed_of(logits.detach().numpy()))  # in the logits' precision
     dA, dx = torch.autograd.grad(logits, (A, x), seed)
     return [t.detach().numpy() for t in (A, logits, dA, dx)]
 
 
 def relative(a, b):
     return float(np.abs(np.asarray(a, np.float64) - b).max() / np.abs(b).max())
+
+
+def angle(a, b):
+    """Return 1 minus the cosine between two signals."""
+    a, b = a.ravel(), b.ravel().astype(np.float64)
+    return max(float(1 - a @ b / (np.linalg.norm(a) * np.linalg.norm(b))), 0.0)
 
 
 def second_reader(model, x, output, seed, dx):
@@ -79,14 +88,19 @@ def second_reader(model, x, output, seed, dx):
             model.graph.node.remove(node)
     model.graph.output[0].name = output
     del model.graph.output[1:]
-    try:
-        import onnx2torch
-
-        net = onnx2torch.convert(model).double().eval()
-        x = torch.from_numpy(x).double().requires_grad_()
-        return relative(torch.autograd.grad(net(x), x, torch.from_numpy(seed))[0].numpy(), dx)
-    except Exception as error:
-        return f"{type(error).__name__}: {str(error).splitlines()[0][:90] if str(error) else ''}"
+    model.ir_version = max(model.ir_version, 8)
+    for node in model.graph.node:  # no shape in these files holds a 0
+        if node.op_type == "Reshape":
+            del node.attribute[:]
+    x, reasons = torch.from_numpy(x).double().requires_grad_(), []
+    for version in (None, 17, 13):  # it knows operators of some versions only
+        try:
+            other = onnx.version_converter.convert_version(model, version) if version else model
+            net = onnx2torch.convert(onnx.shape_inference.infer_shapes(other)).double().eval()
+            return relative(torch.autograd.grad(net(x), x, torch.from_numpy(seed))[0].numpy(), dx)
+        except Exception as error:  # noqa: PERF203
+            reasons.append(f"{type(error).__name__}: {(str(error).splitlines() or [''])[0][:90]}")
+    return reasons[0]
 
 
 def record(path, name):
@@ -99,10 +113,11 @@ def record(path, name):
     model = fill(skeleton)
     graph = Graph(model)
     layer, output = EXPLAINED[name], explained_output(skeleton)
-    recorded = {}
+    recorded, single, gaps = {}, Graph(model, torch.float32), {}
     for rule in ("gradient", "guided", "deconvnet"):
         A, logits, dA, dx = signals(graph, x, layer, output, rule)
         recorded |= {f"{rule}/image": dx}
+        gaps[rule] = angle(dx, signals(single, x, layer, output, rule)[3])
         if rule == "gradient":
             gradient, seed = dx, seed_of(logits)
             A, dA = (t.transpose(0, 3, 1, 2) if name in CHANNELS_LAST else t for t in (A, dA))
@@ -115,6 +130,7 @@ def record(path, name):
         "gates": graph.gates, "producer": f"{model.producer_name} {model.producer_version}".strip(),
         "largest activation": float(np.abs(A).max()),
         "onnxruntime": [relative(ort[0], logits), relative(np.sort(ort[1], None), np.sort(A, None))],
+        "angle of torch's own float32": gaps,
         "onnx2torch": second_reader(model, x, output, seed, gradient),
     }
     if name in ELSEWHERE:  # the same file at another size, forward only

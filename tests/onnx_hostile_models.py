@@ -5,6 +5,8 @@ REFUSED: name -> (a part of the message, the model). ODD: name -> a model that m
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
@@ -77,7 +79,7 @@ def folded(*nodes, **weights):
 
 def doubling(count):
     names = ["a", *(f"c{i}" for i in range(count)), "v"]
-    return [n("Concat", f"{a} {a}", b, axis=0) for a, b in zip(names, names[1:], strict=False)]
+    return [n("Concat", f"{a} {a}", b, axis=0) for a, b in pairwise(names)]
 
 
 ROOM = r"expected (constants of )?at most .* numbers"
@@ -129,7 +131,8 @@ REFUSED = {
         "drive": {"location": "C:/secret"}, "fragment": {"location": "#../secret"}, "line": {"location": "a\nb"},
         "NUL": {"location": "a\0b"}, "double slash": {"location": "a//b"}, "long": {"location": "a/" * 2000},
         "missing": {"location": "nowhere"}, "unknown key": {"location": "data", "colour": "red"},
-        "offset below 0": {"location": "data", "offset": "-1"}, "offset in words": {"location": "data", "offset": "one"},
+        "offset below 0": {"location": "data", "offset": "-1"}, "offset in words": {"location": "data",
+                                                                                    "offset": "one"},
         "offset in hex": {"location": "data", "offset": "0x0"}, "offset and sign": {"location": "data", "offset": "+1"},
         "huge length": {"location": "data", "length": "9" * 30}, "short length": {"location": "data", "length": "4"},
         "other digits": {"location": "data", "offset": "\u0664"}}.items()},
@@ -141,16 +144,19 @@ REFUSED = {
     "elsewhere: through a linked folder": ("link", outside(location="linked/data")),
     "elsewhere: a pipe": ("regular file", outside(location="pipe")),
     # nodes
-    "no inputs": ("Relu", model(n("Relu", ""))), "an empty input": ("Relu", model(n("Relu", "-"))),
-    "one operand": ("Add", model(n("Add", "x"))), "three operands": ("Add", model(n("Add", "x x x"))),
-    "Sum of nothing": ("Sum", model(n("Sum", ""))), "Mean of nothing": ("Mean", model(n("Mean", ""))),
+    "no inputs": ("1 inputs, got none", model(n("Relu", ""))), "an empty input": ("1 inputs", model(n("Relu", "-"))),
+    "one operand": ("2 inputs", model(n("Add", "x"))), "three operands": ("2 inputs", model(n("Add", "x x x"))),
+    "Sum of nothing": ("1 or more", model(n("Sum", ""))), "Mean of nothing": ("1 or more", model(n("Mean", ""))),
+    "no kernel": ("attribute kernel_shape", model(n("MaxPool", "x"))), "no axis": ("axis", model(n("Concat", "x x"))),
+    "an empty weight": ("Conv", model(n("Conv", "x -"))), "a product of nothing": ("MatMul", model(n("MatMul", "x -"))),
     "Where of one": ("Where", model(n("Where", "x"))), "Gemm of one": ("Gemm", model(n("Gemm", "x"))),
     "no weight": ("Conv", model(n("Conv", "x"))), "no norm": ("Batch", model(n("BatchNormalization", "x"))),
     "no scale": ("Layer", model(n("LayerNormalization", "x"))), "CastLike of one": ("Cast", model(n("CastLike", "x"))),
     "Identity of nothing": ("Identity", model(n("Identity", "-"))), "Dropout of none": ("Drop", model(n("Dropout"))),
     "a constant of nothing": ("one value", folded(n("Constant", "", "v"))),
     "bounds of two": ("Clip", model(n("Clip", "x a"), a=V[:2])),
-    "group 0": ("groups", model(n("Conv", "x a", group=0), a=K)), "group -3": ("groups", model(n("Conv", "x a", group=-3), a=K)),
+    "group 0": ("groups", model(n("Conv", "x a", group=0), a=K)), "group -3": ("groups", model(n("Conv", "x a",
+                                                                                                 group=-3), a=K)),
     "stride 0": ("stride", model(n("Conv", "x a", strides=[0, 1]), a=K)),
     "stride below 0": ("stride", model(n("MaxPool", "x", kernel_shape=[2, 2], strides=[-1, 1]))),
     "pads below 0": ("padding", model(n("Conv", "x a", pads=[-1, 0, 0, 0]), a=K)),
@@ -173,7 +179,8 @@ REFUSED = {
     "one axis twice": ("once", model(n("Transpose", "x", perm=[0, 0, 1, 2]))),
     "Concat of other lengths": ("differ", model(n("Concat", "x a", axis=1), a=V, inputs=FIXED)),
     "more parts than cells": ("sizes|Split", model(n("Split", "x a", "y z", axis=1), a=whole(-1, 4))),
-    "block 0": ("block", model(n("DepthToSpace", "x", blocksize=0))), "LRN of 0": ("size", model(n("LRN", "x", size=0))),
+    "block 0": ("block", model(n("DepthToSpace", "x", blocksize=0))), "LRN of 0": ("size", model(n("LRN", "x",
+                                                                                                   size=0))),
     "scale below 0": ("scales > 0", model(n("Resize", "x - a"), a=np.array([1, 1, -2, 1], np.float32), inputs=FIXED)),
     "scale NaN": ("scales > 0", model(n("Resize", "x - a"), a=np.array([1, 1, np.nan, 1], np.float32), inputs=FIXED)),
     "neither scales nor sizes": ("neither", model(n("Resize", "x"))),
@@ -187,7 +194,8 @@ REFUSED = {
     "ConstantOfShape in many axes": (ROOM, folded(n("ConstantOfShape", "a", "v"), a=whole(*[64] * 7))),
     "ConstantOfShape below 0": ("Constant", folded(n("ConstantOfShape", "a", "v"), a=whole(-1))),
     "ConstantOfShape of what is declared": (
-        ROOM, model(n("Shape", "x", "s"), n("ConstantOfShape", "s", "v"), n("Add", "x v"), inputs={"x": (2**30, 2**30)})),
+        ROOM, model(n("Shape", "x", "s"), n("ConstantOfShape", "s", "v"), n("Add", "x v"),
+                    inputs={"x": (2**30, 2**30)})),
     "Range": (ROOM, folded(n("Range", "a b c", "v"), a=np.array(0), b=np.array(HUGE), c=np.array(1))),
     "Range by 0": ("delta", folded(n("Range", "a b a", "v"), a=np.array(0), b=np.array(HUGE))),
     "Expand": (ROOM, folded(n("Expand", "a b", "v"), a=V, b=whole(HUGE, 3))),
@@ -206,17 +214,21 @@ ODD = {
     "kernel as large as a number": model(n("MaxPool", "x", kernel_shape=[2**62] * 2)),
     "one axis of a window": model(n("MaxPool", "x", kernel_shape=[2])),
     "index out of range": model(n("Gather", "x a", axis=1), a=whole(7)), "axis 9": model(n("Softmax", "x", axis=9)),
-    "Gather on axis 9": model(n("Gather", "x a", axis=9), a=whole(0)), "ArgMax on axis 9": model(n("ArgMax", "x", axis=9)),
+    "Gather on axis 9": model(n("Gather", "x a", axis=9), a=whole(0)), "ArgMax on axis 9": model(n("ArgMax", "x",
+                                                                                                   axis=9)),
     "Flatten at 9": model(n("Flatten", "x", axis=9)), "Concat on 9": model(n("Concat", "x x", axis=9)),
     "ReduceMean of 9": model(n("ReduceMean", "x", axes=[9])), "Squeeze of 9": model(n("Squeeze", "x a"), a=whole(9)),
-    "Unsqueeze at 9": model(n("Unsqueeze", "x a"), a=whole(9)), "slopes": model(n("PRelu", "x a"), a=numbers(2, 2, 2, 2, 2)),
-    "Transpose of 6": model(n("Transpose", "x", perm=[5, 4, 3, 2, 1, 0])), "Add of 2": model(n("Add", "x a"), a=numbers(2)),
+    "Unsqueeze at 9": model(n("Unsqueeze", "x a"), a=whole(9)), "slopes": model(n("PRelu", "x a"),
+                                                                                a=numbers(2, 2, 2, 2, 2)),
+    "Transpose of 6": model(n("Transpose", "x", perm=[5, 4, 3, 2, 1, 0])), "Add of 2": model(n("Add", "x a"),
+                                                                                             a=numbers(2)),
     "MatMul of 2": model(n("MatMul", "x a"), a=numbers(2, 2)), "Gemm of 2": model(n("Gemm", "x a"), a=numbers(2, 2)),
     "upsampled to terabytes": model(n("Upsample", "x", scales=[1.0, 1.0, 1e9, 1e9]), opset=7),
     "resized to nothing": model(n("Resize", "x - a"), a=np.array([1, 1, 1e-9, 1e-9], np.float32)),
     "roots below 0": model(n("BatchNormalization", "x a a a b"), a=V, b=np.zeros(3, np.float32), opset=15),
     "comparisons": model(n("And", "x x", "t"), n("Cast", "t", to=1)), "Where of floats": model(n("Where", "x x x")),
-    "no axes": model(n("Relu", "x"), inputs={"x": ()}), "lengths below 0": model(n("Relu", "x"), inputs={"x": (-1, -5)}),
+    "no axes": model(n("Relu", "x"), inputs={"x": ()}), "lengths below 0": model(n("Relu", "x"),
+                                                                                 inputs={"x": (-1, -5)}),
     "whole weights": model(n("Conv", "x a"), a=np.ones((3, 3, 3, 3), np.int64)),
     "truths for weights": model(n("BatchNormalization", "x a a a a"), a=np.ones(3, bool), opset=15),
     "NaN for weights": model(n("Conv", "x a"), a=K * np.float32(np.nan)), "NonZero": model(n("NonZero", "x", "s"),

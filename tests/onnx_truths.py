@@ -137,5 +137,9 @@ EXPLAINED = {
     "vgg11_bn-script13": "/features/features.27/Relu_output_0",
     "xception41p-script13": "/act/Relu_output_0",
 }
-# LR-ASPP adds class maps of two scales: no layer before that sum lies on every path, so the default is the sum enlarged
-NOT_THE_DEFAULT = {"lraspp_mobilenet-dynamo18": "logits"}
+NOT_THE_DEFAULT = {
+    # LR-ASPP adds class maps of two scales: nothing before that sum lies on every path
+    "lraspp_mobilenet-dynamo18": "add_1445",
+    # a group norm that reshapes (N, C, H, W) to (N, groups, all the rest) and back: which axis is which is lost on the way
+    "resnetv2_bit-script17": "/stages/stages.3/blocks/blocks.2/Add_output_0",
+}

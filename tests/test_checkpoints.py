@@ -139,7 +139,9 @@ def test_a_network_of_other_classes_says_how_many():
     assert net.labels is None
     with pytest.raises(ModelFormatError, match=r"fc\.weight: expected \(1000, 512\), got \(7, 512\)"):
         ng.load("resnet18", drawn.taken)
-    assert ng.load("resnet18", drawn.taken, classes=7, labels=Labels.parse("abcdefg")).label(1) == "b"
+    assert ng.load("resnet18", drawn.taken, labels=Labels.parse("abcdefg")).label(1) == "b"
+    with pytest.raises(ModelFormatError, match=r"fc\.weight: expected \(3, 512\), got \(7, 512\)"):
+        ng.load("resnet18", drawn.taken, labels=Labels.parse("abc"))
 
 
 def test_networks_that_torchvision_converts_the_input_of_are_given_it_converted():

@@ -175,6 +175,8 @@ def test_an_unknown_model_names_those_that_exist():
         ng.load("resnet_50")
     with pytest.raises(ModelFormatError, match="efficientnet_lite0"):
         ng.build("efficientnet_lite", {})
+    with pytest.raises(ModelFormatError, match="no model 3"):
+        ng.load(3)
 
 
 def test_an_architecture_without_weights_says_to_bring_a_checkpoint():

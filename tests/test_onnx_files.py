@@ -82,7 +82,9 @@ def test_float32_agrees_with_autograd(exported, exact, single):
     assert max(far.values()) < 1e-4, far
     for rule, b in signals.items():  # in exact mode these are autograd's, as the other test says
         a, b = exact[2][rule].signal.ravel(), b.signal.ravel().astype(np.float64)
-        assert a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) > 0.9999, rule
+        # where rounding flips a kink or a tie, PyTorch in float32 does not reach PyTorch in float64 either
+        allowed = max(1e-4, 4 * exported.facts["angle of torch's own float32"][rule])
+        assert 1 - a @ b / (np.linalg.norm(a) * np.linalg.norm(b)) < allowed, rule
 
 
 def test_forward_agrees_with_onnxruntime(exported, single):

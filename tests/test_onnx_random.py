@@ -63,6 +63,6 @@ def test_backward_agrees_with_finite_differences(warm, drawn):
 
 
 def test_graphs_of_all_versions_reach_every_operator():
-    drawn = [grown(opset, seed, 16)[0] for opset in range(OPSETS[0], OPSETS[1] + 1) for seed in range(15)]
+    drawn = [grown(opset, seed, 16)[0] for opset in range(OPSETS[0], OPSETS[1] + 1) for seed in range(30)]
     reached = {node.op_type for model in drawn for node in model.graph.node}
-    assert SIGNAL - reached == {"Cast", "ConstantOfShape", "Mean", "Range", "Size", "Sum", "Mish", "Erf"} - reached
+    assert SIGNAL - reached == {"Cast", "ConstantOfShape", "Range", "Size"}  # of these test_onnx_versions.py has some

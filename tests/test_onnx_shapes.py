@@ -65,7 +65,8 @@ def group_norm():
     return model(n("Conv", "x K", "c", pads=[1] * 4), n("Reshape", "c groups", "g"),
                  n("InstanceNormalization", "g ones zeros", "m", epsilon=1e-5), n("Shape", "c", "s"),
                  n("Reshape", "m s", "r"), n("Mul", "r a", "t"), n("Add", "t b"), K=K,
-                 groups=whole(0, 2, -1), ones=np.ones(2, np.float32), zeros=np.zeros(2, np.float32), a=V[0][:, None, None], b=V[1][:, None, None])
+                 groups=whole(0, 2, -1), ones=np.ones(2, np.float32), zeros=np.zeros(2, np.float32),
+                 a=V[0][:, None, None], b=V[1][:, None, None])
 
 
 def tiled():

@@ -103,6 +103,10 @@ def test_a_model_keeps_what_belongs_to_it(tmp_path):
         ng.load(tmp_path / "model.npz", labels=Labels.parse("abc"))
 
 
+def test_a_model_keeps_the_order_of_its_axes(tmp_path):
+    assert round_trip(tmp_path, Model("mine", gap_net(), layout="NHWC")).layout == "NHWC"
+
+
 def test_the_graph_keeps_its_inputs_outputs_and_other_names(tmp_path):
     net = two_headed_net()
     about = {"aliases": {"features:0": "relu"}, "declared": {"input": (None, 3, 7, None)}}

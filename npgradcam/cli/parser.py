@@ -158,9 +158,11 @@ def _model(p: Parser) -> None:
     group = p.add_argument_group("the network")
     group.add_argument("--model", default="efficientnet_lite0", metavar="NAME",
                        help="efficientnet_lite0 (default), _lite1 or _lite2 with ImageNet weights; shapes, a small "
-                            "network that comes along; vgg16 or resnet50 with --weights")
+                            "network that comes along; an architecture that `npgradcam models` lists, with --weights; "
+                            "or a file: ONNX (.onnx), or what npgradcam.save wrote (.npz)")
     group.add_argument("--weights", type=Path, metavar="FILE",
-                       help="a PyTorch checkpoint (.pth, .pt; read without PyTorch) or .npz for the named network")
+                       help="a checkpoint of the named network: PyTorch's (.pth, .pt; read without PyTorch), "
+                            ".safetensors or .npz; with --labels, of as many classes as these")
     group.add_argument("--preprocess", metavar="P",
                        help="instead of the model's own way from a photograph to its input: imagenet, tf, caffe, lite, "
                             "none, or a .json file: a manifest.json, or what it has under preprocess")

@@ -142,7 +142,7 @@ def _check_names(source: str, operations: tuple[Operation, ...], constants: dict
     known = {"", *constants}
     for value in inputs:
         if value.name in known:
-            raise ModelFormatError(f"{source}: expected inputs of different names, got {shown(value.name)} twice or none")
+            raise ModelFormatError(f"{source}: expected inputs of different names, got {shown(value.name)} twice")
         known.add(value.name)
     for operation in operations:
         where = f"{source}: node {shown(operation.name or operation.kind)}"

@@ -22,7 +22,7 @@ from .onnx_file import DTYPES, OnnxFile, Operation
 from .onnx_operators import Call, Operator, Recipe, find
 
 _LISTED = 20
-_UNFIT = (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)
+_UNFIT = (ArithmeticError, AttributeError, LookupError, MemoryError, StopIteration, TypeError, ValueError)
 _QUANTISED = (
     "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "QLinearConv", "QLinearMatMul", "ConvInteger",
     "MatMulInteger",

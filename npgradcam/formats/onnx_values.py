@@ -75,7 +75,7 @@ class Reader:
         tensor = value.type.tensor_type
         if value.type.WhichOneof("value") not in ("tensor_type", None):
             raise UnsupportedOperatorError(
-                f"{self.source}: {shown(self.plain(value.name))}: expected an array, got a sequence, a map or an optional"
+                f"{self.source}: {shown(str(value.name))}: expected an array, got a sequence, a map or an optional"
             )
         kind = types.Name(tensor.elem_type) if tensor.elem_type in types.values() else str(tensor.elem_type)
         shape = None

@@ -82,7 +82,8 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     backend : {"auto", "numba", "numpy"}
         "numpy" needs no Numba, and is slow.
     classes : int, optional
-        How many classes the weights of a named architecture tell apart, where these are not ImageNet's 1000.
+        How many classes the weights of a named architecture tell apart; as many as `labels` where they are given, else
+        ImageNet's 1000.
 
     Returns
     -------
@@ -95,30 +96,32 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     ModelFormatError
         If the name is unknown or the weights do not fit.
     """
-    if weights is None and Path(name).suffix == ".npz":
+    given = None if labels is None else _labels(labels)
+    suffix = Path(name).suffix.lower() if weights is None and isinstance(name, (str, os.PathLike)) else ""
+    if suffix == ".npz":
         model = read_model(name, dtype, backend)
-    elif weights is None and Path(name).suffix.lower() == ".onnx":
+    elif suffix == ".onnx":
         model = read_onnx_model(name, dtype, backend)
     else:
-        model = _named(name, weights, dtype, backend, classes)
+        if weights is not None and classes is None and given is not None:
+            classes = len(given)
+        if suffix in READERS:
+            raise ModelFormatError(
+                f"{name}: a checkpoint does not say of which architecture; say it: load('resnet50', {str(name)!r})"
+            )
+        model = _named(os.fspath(name) if isinstance(name, os.PathLike) else name, weights, dtype, backend, classes)
     if preprocess is not None:
         size = model.size or (224, 224)
         made = preset(preprocess, size, model.channels) if isinstance(preprocess, str) else preprocess
         model = replace(model, preprocessing=made)
-    if labels is not None:
-        model = replace(model, labels=_labels(labels))
+    if given is not None:
+        model = replace(model, labels=given)
     _check_labels(model)
     return model
 
 
-def _named(name: str | os.PathLike[str], weights: object, dtype: Dtype, backend: Backend,
-           classes: int | None) -> Model:
+def _named(name: str, weights: object, dtype: Dtype, backend: Backend, classes: int | None) -> Model:
     """Return a named architecture with what the registry says belongs to it."""
-    name = os.fspath(name)
-    if weights is None and Path(name).suffix in READERS:
-        raise ModelFormatError(
-            f"{name}: a checkpoint does not say which architecture it is of; say it, as in load('resnet50', {name!r})"
-        )
     found = entry(name)
     w, source = _weights(name, found, weights)
     network = build(name, w, dtype, backend, classes)

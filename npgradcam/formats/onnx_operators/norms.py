@@ -12,16 +12,41 @@ from npgradcam.layers import Layer
 from .registry import Array, Call, operator
 
 
-def _inference(call: Call) -> list[str]:
-    if call("training_mode", 0) or any(call.uses(n) for n in range(1, 5)):
-        call.unsupported("batch normalisation as it is in training")
+def _training(call: Call) -> bool:
+    return bool(call("training_mode", 0)) or any(call.uses(n) for n in range(1, 5))
+
+
+def _statistics_of_weights(call: Call) -> list[str]:
+    """A batch norm as it is in training, on weights: that is how exporters write weight standardisation."""
     if not call("spatial", 1):
         call.unsupported("batch normalisation of every cell by itself (spatial=0)")
-    return []
+    if not _training(call):
+        return []
+    if call.constants[0] is None:
+        call.unsupported("batch normalisation as it is in training")
+    x, _, _, mean, variance = call.operation.inputs
+    axes = tuple(axis for axis in range(call.constants[0].ndim) if axis != 1)
+    kept: float = call("momentum", 0.9)
+    own = call.add(layers.ReduceMean(axes, False), x)
+    centred = call.add(layers.Sub(), x, call.add(layers.ReduceMean(axes, True), x))
+    spread = call.add(layers.ReduceMean(axes, False), call.add(layers.Mul(), centred, centred))
+    moved = [
+        call.add(
+            layers.Add(),
+            call.add(layers.Mul(np.array(kept)), before),
+            call.add(layers.Mul(np.array(1 - kept)), now),
+        )
+        for before, now in ((mean, own), (variance, spread))
+    ]
+    return [*moved, own, spread][: len(call.operation.outputs) - 1]
 
 
-@operator("BatchNormalization", settings=(1, 2, 3, 4), others=_inference)
+@operator("BatchNormalization", settings=(1, 2, 3, 4), others=_statistics_of_weights)
 def batch_normalization(call: Call, weight: Array, bias: Array, mean: Array, variance: Array) -> Layer:
+    x = call.constants[0]
+    if x is not None and _training(call):
+        axes = tuple(axis for axis in range(x.ndim) if axis != 1)
+        mean, variance = x.mean(axes), x.var(axes)
     return layers.BatchNorm(weight, bias, mean, variance, call("epsilon", 1e-5))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, NamedTuple, NoReturn, TypeVar
 
 import numpy as np
@@ -129,6 +130,7 @@ def find(operation: Operation, opset: int) -> Operator:
     versions = [since for since in _TABLE.get(operation.kind, {}) if since <= opset]
     if not versions:
         raise UnsupportedOperatorError("no such layer")
+    _expect_complete(operation, opset)
     return _TABLE[operation.kind][max(versions)]
 
 
@@ -170,6 +172,31 @@ class Recipe:
 
 def _no_part(*_: Any) -> str:
     raise UnsupportedOperatorError("an operator of several layers, whose settings are computed on the way")
+
+
+def _expect_complete(operation: Operation, opset: int) -> None:
+    """Refuse a node with more or fewer inputs than its operator has, or without an attribute that it must have."""
+    schema = _schema(operation.kind, opset)
+    if schema is None:
+        return
+    count, least, most = len(operation.inputs), schema.min_input, schema.max_input
+    if not least <= count <= most or (least and not operation.inputs[0]):
+        wanted = str(least) if least == most else f"{least} or more" if most > 100 else f"{least} to {most}"
+        raise ModelFormatError(f"expected {wanted} inputs, got {', '.join(map(shown, operation.inputs)) or 'none'}")
+    for name, attribute in schema.attributes.items():
+        if attribute.required and name not in operation.attributes:
+            raise ModelFormatError(f"expected an attribute {name}, got {', '.join(operation.attributes) or 'none'}")
+
+
+@cache
+def _schema(kind: str, opset: int) -> Any:
+    """Return what the specification says of an operator in a version; None where it does not know it."""
+    import onnx.defs
+
+    try:
+        return onnx.defs.get_schema(kind, max_inclusive_version=opset, domain="")
+    except onnx.defs.SchemaError:
+        return None
 
 
 def supported() -> tuple[str, ...]:
