@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,6 +14,7 @@ from npgradcam import kernels, layout, rules
 from npgradcam.checking import check_inputs, check_seed
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError
 from npgradcam.layers import Computed, Layer
+from npgradcam.layers.checking import NoShapeYetError
 from npgradcam.rules import Rule
 from npgradcam.tape import Tape, of_image, read_only
 from npgradcam.topology import Node, Topology, named
@@ -81,7 +83,9 @@ class Network(Topology):
         """
         output = self.resolve(output or self.outputs[0])
         observe = tuple(map(self.resolve, (observe,) if isinstance(observe, str) else observe))
-        values = {name: read_only(x.copy()) for name, x in self.checked_inputs(images).items()}  # the caller keeps his
+        given = self.checked_inputs(images)
+        self._check_room(given)
+        values = {name: read_only(x.copy()) for name, x in given.items()}  # the caller keeps his
         needed = self._check_observed(observe, output)
         on_the_way = self.between(output, observe)
         readers = Counter(name for node in self.nodes if node.name in needed for name in node.inputs)
@@ -95,6 +99,7 @@ class Network(Topology):
                     continue
                 with named(node):
                     y, cache = node.layer.forward(*(values[name] for name in node.inputs))
+                    y = np.asarray(y)
                 values[node.name], shapes[node.name] = y, y.shape
                 if node.name in on_the_way:
                     caches[node.name] = cache
@@ -211,6 +216,11 @@ class Network(Topology):
         given = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: images}
         check_inputs(self, given, self.dtype)
         return given
+
+    def _check_room(self, images: Mapping[str, Array]) -> None:
+        """Refuse inputs for which a layer would make an absurdly large array, before any memory is asked for."""
+        with suppress(NoShapeYetError):  # what depends on the picture's numbers is checked when they are there
+            self.check_shapes({name: x.shape for name, x in images.items()})
 
     def _check_observed(self, observe: tuple[str, ...], output: str) -> set[str]:
         """Return what must be computed for `output`; refuse to observe anything else."""

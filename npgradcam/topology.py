@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError, close_matches
 from npgradcam.layers import Computed, Layer, LogSoftmax, Sigmoid, Softmax
+from npgradcam.layers.checking import expect_room
 from npgradcam.typing import Shape
 
 Found = TypeVar("Found")
@@ -127,6 +128,10 @@ class Topology:
         known = self._known(self.given(images))
         return {name: x.shape if isinstance(x, np.ndarray) else x for name, x in known.items()}
 
+    def check_shapes(self, images: Mapping[str, Shape]) -> None:
+        """Raise `ShapeError` where a layer does not fit inputs of these shapes, or would make an absurdly large one."""
+        self._known(self.given(images))
+
     def given(self, images: Shape | Mapping[str, Shape]) -> tuple[tuple[str, Shape], ...]:
         """Return the shape of each input by its name; one shape alone is the first input's."""
         given = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: images}
@@ -221,17 +226,22 @@ def outcome(layer: Layer, known: list[Shape | NDArray[Any]]) -> Shape | NDArray[
     if layer.reads_shapes or all(isinstance(x, np.ndarray) for x in known):
         # a stand-in has a shape, and no memory of its own
         values = (x if isinstance(x, np.ndarray) else np.broadcast_to(np.float32(0), x) for x in known)
-        value: NDArray[Any] = layer.forward(*values)[0]
-        return value
+        return np.asarray(layer.forward(*values)[0])
     if isinstance(layer, Computed):
-        return layer.output_shape(*known)
-    return layer.output_shape(*(x.shape if isinstance(x, np.ndarray) else x for x in known))
+        return expect_room(layer.output_shape(*known))
+    return expect_room(layer.output_shape(*(x.shape if isinstance(x, np.ndarray) else x for x in known)))
 
 
 @contextmanager
 def named(node: Node) -> Iterator[None]:
-    """A layer's complaint gets the name of its place in the graph."""
+    """A layer's complaint gets the name of its place in the graph; NumPy's becomes one."""
     try:
         yield
     except ShapeError as error:
+        raise type(error)(f"{type(node.layer).__name__} {node.name!r}: {error}") from None
+    except NpGradcamError as error:
         raise ShapeError(f"{type(node.layer).__name__} {node.name!r}: {error}") from None
+    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
+        said = " ".join(str(error).split())[:300] or type(error).__name__
+        kind = type(node.layer).__name__
+        raise ShapeError(f"{kind} {node.name!r}: it cannot be computed for this input: {said}") from error

@@ -33,6 +33,7 @@ def with_weights(model):
     pictures = [value for value in graph.input if value.name not in shapes]
     del graph.input[:]
     graph.input.extend(pictures)
+    model.ir_version = 4  # the first in which a weight need not be an input as well
     return model
 
 

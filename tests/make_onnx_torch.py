@@ -15,8 +15,8 @@ import onnx
 import timm
 import torch
 import torchvision
+from make_onnx_nets import UNet
 from onnx_skeletons import DATA, save, strip
-from onnx_small_nets import UNet
 
 CLASSIFY, SEGMENT = torchvision.models, torchvision.models.segmentation
 SQUARE = (1, 3, 64, 64)

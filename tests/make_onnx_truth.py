@@ -1,10 +1,10 @@
 """Record what PyTorch (float64) and onnxruntime (float32) say of skeletons: python tests/make_onnx_truth.py [NAME...].
 
 Made with Python 3.11, torch 2.14.1, onnxruntime 1.32.0, onnx 1.23.2, onnx2torch 1.5.15 and NumPy 2.4.6. The graph runs
-in torch (onnx_in_torch.py) and autograd differentiates it. Two independent witnesses stand beside it: onnxruntime's
-forward, and the gradient of the graph as onnx2torch reads it, where it can; the manifest holds how far each is away.
-A skeleton is calibrated first, so that every convolution's output has variance about 1. Without a name, what is not
-recorded yet is.
+in torch (make_onnx_in_torch.py) and autograd differentiates it. Two independent witnesses stand beside it:
+onnxruntime's forward, and the gradient of the graph as onnx2torch reads it, where it can; the manifest holds how far
+each is away. A skeleton is calibrated first, so that every convolution's output has variance about 1. Without a name,
+what is not recorded yet is.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import onnx.version_converter
 import onnx2torch
 import onnxruntime
 import torch
-from onnx_in_torch import Graph
+from make_onnx_in_torch import Graph
 from onnx_skeletons import DATA, fill, load, note, noted, save
 from onnx_truths import (
     CHANNELS_LAST,

@@ -140,6 +140,6 @@ EXPLAINED = {
 NOT_THE_DEFAULT = {
     # LR-ASPP adds class maps of two scales: nothing before that sum lies on every path
     "lraspp_mobilenet-dynamo18": "add_1445",
-    # a group norm that reshapes (N, C, H, W) to (N, groups, all the rest) and back: which axis is which is lost on the way
+    # a group norm that reshapes (N, C, H, W) to (N, groups, the rest) and back: which axis is which is lost on the way
     "resnetv2_bit-script17": "/stages/stages.3/blocks/blocks.2/Add_output_0",
 }

@@ -92,9 +92,8 @@ def test_forward_agrees_with_onnxruntime(exported, single):
     assert relative(single[1].logits.ravel()[: recorded.size], recorded) < 1e-4
 
 
+@pytest.mark.parametrize("exported", ELSEWHERE, indirect=True)
 def test_other_sizes_go_through(exported, single):
-    if exported.name not in ELSEWHERE:
-        pytest.skip("exported for one size")
     x = exported.image("float32", ELSEWHERE[exported.name])
     tape = single[0].forward(x, output=single[0].network.resolve(exported.facts["output"]))
     assert distance("logits at another size", tape.logits, exported.truth) < 1e-4

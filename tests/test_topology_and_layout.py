@@ -315,7 +315,6 @@ def test_a_net_that_narrows_and_widens_again_has_its_last_features():
     assert chosen(narrow_and_wide(("p", Softmax(), "classes"))) == "u1r"
 
 
-@pytest.mark.xfail(strict=True, reason="_skip does not step over a Resize after the class maps: BUGS3")
 def test_class_maps_that_are_resized_are_answers_also_where_probabilities_are_explained():
     net = narrow_and_wide(("resized", Resize(None, (2.0, 2.0), (2, 3), "linear"), "classes"),
                           ("p", Softmax(), "resized"))
@@ -355,7 +354,6 @@ def test_without_maps_the_error_says_so():
         ng.grad_cam(sequence(("fc", linear(R, 5, 7))), np.ones((2, 7)), layer="fc")
 
 
-@pytest.mark.xfail(strict=True, reason="cam_head takes a mean over channels and rows for global pooling: BUGS3")
 def test_a_mean_over_channels_and_rows_is_no_cam_head():
     net = sequence(("conv", conv(R, 6, 3, **SAME)), ("relu", ReLU()), ("mean", ReduceMean((1, 2), False)),
                    ("fc", MatMul(None, R.standard_normal((6, 5)))))

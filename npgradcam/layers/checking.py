@@ -13,6 +13,10 @@ LARGEST = 2**30  # numbers in one array: 4 GB of float32
 MOST_AXES = 32  # of one array, in every NumPy
 
 
+class NoShapeYetError(ShapeError):
+    """What comes out depends on the numbers that go in, not on shapes alone."""
+
+
 def expect_integers(what: str, value: object) -> None:
     """Refuse anything but a tuple of whole numbers."""
     if not isinstance(value, tuple) or not all(isinstance(v, (int, np.integer)) for v in value):

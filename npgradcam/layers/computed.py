@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, Shape
 
+from .checking import NoShapeYetError
 from .layer import Layer
 
 
@@ -50,7 +50,7 @@ class Computed(Layer):
         through = len(xs) - self.settings
         numbers = xs[through:]
         if not all(isinstance(number, np.ndarray) for number in numbers):
-            raise ShapeError(f"the settings of this {self.kind} depend on the picture's numbers: no shape yet")
+            raise NoShapeYetError(f"the settings of this {self.kind} depend on the picture's numbers: no shape yet")
         layer = self.make(*numbers)
         dtype = next((x.dtype for x in xs[:through] if isinstance(x, np.ndarray) and x.dtype.kind == "f"), None)
         return (layer if dtype is None else layer.astype(dtype)), through

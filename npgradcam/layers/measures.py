@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Shape as Lengths
 
+from .checking import NoShapeYetError, expect_room
 from .steps import Step
 
 
@@ -25,7 +27,7 @@ class _Made(_Measure):
     """A layer whose output's shape depends on numbers, which shapes alone do not tell."""
 
     def output_shape(self, *shapes: Lengths) -> Lengths:
-        raise ShapeError("the shape of what comes out depends on the numbers that go in; run forward to know it")
+        raise NoShapeYetError("the shape of what comes out depends on the numbers that go in; run forward to know it")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -72,6 +74,8 @@ class Range(_Made):
     def step(self, start: Any, limit: Any, delta: Any) -> Any:  # (), (), () -> (count,)
         if delta.item() == 0:
             raise ShapeError("expected a delta other than 0, got 0")
+        count = max(0, math.ceil((limit.item() - start.item()) / delta.item()))
+        expect_room((count,))
         return np.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
 
 
@@ -99,4 +103,4 @@ class ConstantOfShape(_Made):
             raise ShapeError(f"ConstantOfShape: expected one number, got an array of shape {self.value.shape}")
 
     def step(self, shape: Any) -> Any:  # (axes,) -> any shape
-        return np.full(tuple(int(length) for length in shape), self.value.reshape(()))
+        return np.full(expect_room(tuple(int(length) for length in shape)), self.value.reshape(()))

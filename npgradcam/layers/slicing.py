@@ -94,7 +94,8 @@ class Gather(Layer):
 
     def __post_init__(self) -> None:
         if not isinstance(self.indices, np.ndarray) or self.indices.dtype.kind not in "iu":
-            raise ShapeError(f"Gather: expected an array of whole numbers, got {self.indices!r}")
+            got = getattr(self.indices, "dtype", type(self.indices).__name__)
+            raise ShapeError(f"Gather: expected an array of whole numbers as indices, got {got}")
 
     @property
     def parameters(self) -> dict[str, Array]:

@@ -20,15 +20,16 @@ from npgradcam.layers import (
     ReduceMean,
     Reshape,
     Squeeze,
+    Transpose,
 )
 from npgradcam.models import Model
-from npgradcam.network import Network
+from npgradcam.network import Network, Tape
 from npgradcam.topology import Topology
 from npgradcam.typing import Array
 
 from .grad_cam import weighted_sum
 from .records import ClassActivationMap, about
-from .start import Images, Score, explained_output, network_of, spatial, tape_of
+from .start import Images, Score, explained_output, layout_of, network_of, spatial, tape_of
 from .target import rows
 
 
@@ -75,6 +76,7 @@ def cam(net: Network | Model, images: Images, target: Any = None, *, output: str
     tape = tape_of(net, images, (layer,), output, score)
     row = rows(tape, target, labels=getattr(net, "labels", None))
 
+    _check_pooled(tape, layer)
     A, _ = spatial(tape, layer)  # A^k_ij                                             (N, K, I, J)
     w = head[row.target]  # w^c_k                                                     (R, K)
     signed_cam = weighted_sum(w, A, row.image)  # M_c(i,j) = sum_k w^c_k A^k_ij       eq. (2)
@@ -98,7 +100,7 @@ def cam_head(network: Topology, output: str) -> tuple[str, Array]:
     head = _weights(node.layer)
     while head is not None and node.inputs[0] not in network.inputs:
         node = network[node.inputs[0]]
-        if _pools_globally(node.layer):
+        if _pools_globally(node.layer, any(isinstance(other.layer, Transpose) for other in network.nodes)):
             return node.inputs[0], head
         way.append(f"{type(node.layer).__name__} {node.name!r}")
         if not (isinstance(node.layer, (Flatten, Dropout, Identity, Reshape, Squeeze)) or _computed_view(node.layer)):
@@ -107,6 +109,19 @@ def cam_head(network: Topology, output: str) -> tuple[str, Array]:
         f"CAM needs global average pooling and one linear layer at the end of the network, got {' after '.join(way)}; "
         "Grad-CAM (grad_cam) generalises CAM to any network"
     )
+
+
+def _check_pooled(tape: Tape, layer: str) -> None:
+    """Refuse a mean over other axes than rows and columns, where letters tell (`layout.axes`)."""
+    letters = layout_of(tape, layer)
+    for node in tape.network.nodes:
+        if node.inputs == (layer,) and isinstance(node.layer, ReduceMean) and node.layer.axes and letters:
+            over = sorted(letters[axis] for axis in node.layer.axes)
+            if over != ["H", "W"]:
+                raise NoCamHeadError(
+                    f"CAM needs the mean over rows and columns, got one over {', '.join(over)} in {node.name!r}; "
+                    "Grad-CAM (grad_cam) generalises CAM to any network"
+                )
 
 
 def _weights(layer: Layer) -> Array | None:
@@ -123,7 +138,8 @@ def _computed_view(layer: Layer) -> bool:
     return isinstance(layer, Computed) and layer.kind in ("Flatten", "Reshape", "Squeeze")
 
 
-def _pools_globally(layer: Layer) -> bool:
+def _pools_globally(layer: Layer, turned: bool) -> bool:
+    """Whether a layer is the mean over rows and columns; these are axes 1 and 2 only where a graph turns its axes."""
     if isinstance(layer, ReduceMean):
-        return layer.axes is not None and sorted(layer.axes) in ([2, 3], [-2, -1], [1, 2], [-3, -2])
+        return layer.axes is not None and sorted(layer.axes) in ([2, 3], [-2, -1], *([[1, 2], [-3, -2]] * turned))
     return isinstance(layer, GlobalAvgPool2d) or getattr(layer, "sizes", None) == (1, 1)

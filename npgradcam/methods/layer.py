@@ -109,9 +109,8 @@ def _skip(network: Network, layers: Mapping[str, Layer], name: str, after_convol
     """Step from a node to its input while its layer only pools or moves; also over what follows a convolution."""
     while name not in network.inputs:
         layer = layers[name]
-        follows = after_convolution and (
-            layer.rectifies or isinstance(layer, BatchNorm) or (isinstance(layer, Add) and layer.constant is not None)
-        )
+        shifts = isinstance(layer, Add) and layer.constant is not None
+        follows = after_convolution and (layer.rectifies or shifts or isinstance(layer, (BatchNorm, Resize)))
         if not (isinstance(layer, STEP_OVER) or follows):
             break
         name = network[name].inputs[0]

@@ -7,8 +7,8 @@ import math
 import numpy as np
 import torch
 import torch.nn.functional as F
+from make_onnx_windows import average_pool, conv, conv_transpose, depth_to_space, max_pool, pad_last, resize, upsample
 from onnx import helper, numpy_helper
-from onnx_torch_windows import average_pool, conv, conv_transpose, depth_to_space, max_pool, pad_last, resize, upsample
 
 BOUNDARY = {"constant": "constant", "reflect": "reflect", "edge": "edge", "wrap": "wrap"}
 

@@ -1,16 +1,16 @@
 """An ONNX graph computed by PyTorch, operator by operator, so that autograd differentiates it in float64.
 
 Only the recording scripts (make_onnx_*.py) use it; tests read what they recorded. It shares nothing with npgradcam, and
-its forward is held against onnxruntime on every file. The operators themselves are in onnx_torch_operators.py.
+its forward is held against onnxruntime on every file. The operators themselves are in make_onnx_operators.py.
 """
 
 from __future__ import annotations
 
 import numpy as np
 import torch
+from make_onnx_operators import OPERATORS
 from onnx import ModelProto, NodeProto, helper, numpy_helper
 from onnx_skeletons import PASSED_ON, WEIGHTS
-from onnx_torch_operators import OPERATORS
 
 
 class Ruled(torch.autograd.Function):

@@ -1,4 +1,4 @@
-"""What slides and what resizes, in PyTorch, for recording only: the larger half of onnx_torch_operators.py."""
+"""What slides and what resizes, in PyTorch, for recording only: the other half of make_onnx_operators.py."""
 
 from __future__ import annotations
 
