@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError, close_matches
+from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError, UnsupportedOperatorError, close_matches
 from npgradcam.layers import Computed, Layer, LogSoftmax, Sigmoid, Softmax
 from npgradcam.layers.checking import expect_room
 from npgradcam.typing import Shape
@@ -235,13 +235,13 @@ def outcome(layer: Layer, known: list[Shape | NDArray[Any]]) -> Shape | NDArray[
 @contextmanager
 def named(node: Node) -> Iterator[None]:
     """A layer's complaint gets the name of its place in the graph; NumPy's becomes one."""
+    where = f"{_kind(node.layer)} {node.name!r}"
     try:
         yield
-    except ShapeError as error:
-        raise type(error)(f"{type(node.layer).__name__} {node.name!r}: {error}") from None
+    except (ShapeError, UnsupportedOperatorError) as error:
+        raise type(error)(f"{where}: {error}") from None
     except NpGradcamError as error:
-        raise ShapeError(f"{type(node.layer).__name__} {node.name!r}: {error}") from None
+        raise ShapeError(f"{where}: {error}") from None
     except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
         said = " ".join(str(error).split())[:300] or type(error).__name__
-        kind = type(node.layer).__name__
-        raise ShapeError(f"{kind} {node.name!r}: it cannot be computed for this input: {said}") from error
+        raise ShapeError(f"{where}: it cannot be computed for this input: {said}") from error

@@ -1,4 +1,4 @@
-"""The same checkpoint read twice: into an architecture by name, and out of the ONNX file that PyTorch exported of it."""
+"""The same checkpoint read twice: into an architecture by name, and out of the ONNX file that PyTorch made of it."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ _SAME = {
     "Softsign": layers.Softsign, "HardSwish": layers.HardSwish, "Mish": layers.Mish, "Erf": layers.Erf,
     "Exp": layers.Exp, "Log": layers.Log, "Sqrt": layers.Sqrt, "Abs": layers.Abs, "Neg": layers.Neg,
     "Reciprocal": layers.Reciprocal, "Floor": layers.Floor, "Ceil": layers.Ceil, "Sign": layers.Sign,
+    "Round": layers.Round,
     "Not": layers.Not, "LessOrEqual": layers.LessOrEqual, "GreaterOrEqual": layers.GreaterOrEqual,
 }
 
@@ -64,6 +65,13 @@ def selu(call: Call) -> Layer:
 @operator("HardSigmoid")
 def hard_sigmoid(call: Call) -> Layer:
     return layers.HardSigmoid(call("alpha", 0.2), call("beta", 0.5))
+
+
+@operator("Swish")
+def swish(call: Call) -> Layer:
+    if call("alpha", 1.0) != 1:
+        call.unsupported("a Swish whose sigmoid is of alpha x")
+    return layers.SiLU()
 
 
 @operator("Gelu")
