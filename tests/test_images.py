@@ -145,9 +145,19 @@ def test_presets_compute_what_their_names_promise():
     np.testing.assert_allclose(first["tf"], [1, -1, -0.6])
     np.testing.assert_allclose(first["caffe"], [51 - 103.939, -116.779, 255 - 123.68])
     np.testing.assert_allclose(first["lite"], [1, -127 / 128, -76 / 128])
+    np.testing.assert_allclose(first["unit"], [1, 0, 0.2])
     np.testing.assert_allclose(first["none"], [255, 0, 51])
-    with pytest.raises(ModelFormatError, match="imagenet, tf, caffe, lite, none"):
+    with pytest.raises(ModelFormatError, match="imagenet, tf, caffe, lite, unit, none"):
         preset("imagnet")
+
+
+def test_presets_for_one_channel_see_in_grey():
+    grey = Image.new("RGB", (300, 300), (51, 51, 51))
+    first = {name: preset(name, channels=1).prepare(grey, "float64").x for name in ("tf", "lite", "unit", "none")}
+    assert all(x.shape == (1, 1, 224, 224) for x in first.values())
+    assert [float(x[0, 0, 9, 9]) for x in first.values()] == pytest.approx([-0.6, -76 / 128, 0.2, 51])
+    with pytest.raises(ModelFormatError, match="'imagenet': expected 3 channels, got 1"):
+        preset("imagenet", channels=1)
 
 
 @pytest.mark.parametrize("name", PRESETS)
