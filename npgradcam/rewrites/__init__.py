@@ -7,8 +7,9 @@ from collections.abc import Set
 from npgradcam.topology import Topology
 
 from .fold import fold
+from .fuse import fuse
 
-__all__ = ["fold", "optimise"]
+__all__ = ["fold", "fuse", "optimise"]
 
 
 def optimise(network: Topology, keep: Set[str]) -> Topology:
@@ -21,4 +22,4 @@ def optimise(network: Topology, keep: Set[str]) -> Topology:
         The nodes that somebody will look at: their outputs and the signals that arrive at them stay what they were.
         Any other node may be gone.
     """
-    return fold(network, keep)
+    return fuse(fold(network, keep), keep)
