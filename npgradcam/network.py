@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -40,10 +40,14 @@ class Network(Topology):
         "float32", or "float64" as the exact mode.
     backend : str
         "auto" (Numba where it is installed), "numba" or "numpy".
+    rewrite : function, optional
+        From a graph, and the nodes that somebody will look at, to a graph that gives the same answer faster; see
+        `npgradcam.rewrites.optimise`. What is seen of a network does not depend on it.
     """
 
     dtype: str = "float32"
     backend: kernels.Backend = "auto"
+    rewrite: Callable[[Topology, Set[str]], Topology] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -85,16 +89,17 @@ class Network(Topology):
         observe = tuple(map(self.resolve, (observe,) if isinstance(observe, str) else observe))
         given = self.checked_inputs(images)
         self._check_room(given)
+        self._check_observed(observe, output)
         values = {name: read_only(x.copy()) for name, x in given.items()}  # the caller keeps his
-        needed = self._check_observed(observe, output)
-        on_the_way = self.between(output, observe)
-        readers = Counter(name for node in self.nodes if node.name in needed for name in node.inputs)
+        plan = self.plan((*observe, output))
+        needed, on_the_way = plan.leads_to(output), plan.between(output, observe)
+        readers = Counter(name for node in plan.nodes if node.name in needed for name in node.inputs)
         readers.update((*observe, output))
 
         shapes = {name: x.shape for name, x in values.items()}
         caches: dict[str, Any] = {}
         with kernels.session(self.backend):
-            for node in self.nodes:
+            for node in plan.nodes:
                 if node.name not in needed:
                     continue
                 with named(node):
@@ -110,7 +115,12 @@ class Network(Topology):
                     if not readers[name]:  # nobody will read it again
                         del values[name]
         kept = {name: read_only(values[name]) for name in observe}
-        return Tape(self, output, read_only(values[output]), kept, shapes, caches)
+        return Tape(self, plan, output, read_only(values[output]), kept, shapes, caches)
+
+    def plan(self, keep: Iterable[str]) -> Topology:
+        """Return the graph that is run where these nodes will be looked at: the rewritten one, or this one."""
+        kept, rewrite = frozenset(keep), self.rewrite
+        return self if rewrite is None else self.remember("plan", kept, lambda: rewrite(self, kept))
 
     def backward(self, tape: Tape, seed: Array, down_to: str | Sequence[str], rule: str | Rule = rules.gradient,
                  image: IntArray | None = None) -> Any:
@@ -147,7 +157,7 @@ class Network(Topology):
         with kernels.session(self.backend):
             if image is None and len(seed) == len(tape.logits):  # each row is an image's
                 signals = self._backward(tape, tape.caches, seed, names, rule)
-            elif not self.between(tape.output, names) <= self._batched(tape):
+            elif not tape.plan.between(tape.output, names) <= self._batched(tape):
                 signals = self._row_by_row(tape, seed, names, rule, image)
             elif image is None:  # one image serves every row
                 signals = self._backward(tape, tape.caches, seed, names, rule)
@@ -161,9 +171,9 @@ class Network(Topology):
 
     def _backward(self, tape: Tape, caches: Mapping[str, Any], seed: Array, names: tuple[str, ...],
                   rule: Rule) -> dict[str, Array]:
-        on_the_way = self.between(tape.output, names)
+        on_the_way = tape.plan.between(tape.output, names)
         signals: dict[str, Array] = {tape.output: seed}
-        for node in reversed(self.nodes):
+        for node in reversed(tape.plan.nodes):
             if node.name not in on_the_way or node.name not in signals:
                 continue
             signal = signals[node.name] if node.name in names else signals.pop(node.name)
@@ -203,7 +213,7 @@ class Network(Topology):
     def _batched(self, tape: Tape) -> set[str]:
         """Return the inputs and nodes of which row n is image n's, and so of their caches."""
         batched = {name for name in self.inputs if name not in self.whole}
-        for node in self.nodes:
+        for node in tape.plan.nodes:
             if node.name not in tape.shapes or not node.pays or not batched.issuperset(node.pays):
                 continue
             layer = tape.caches[node.name][0] if isinstance(node.layer, Computed) else node.layer
@@ -222,10 +232,9 @@ class Network(Topology):
         with suppress(NoShapeYetError):  # what depends on the picture's numbers is checked when they are there
             self.check_shapes({name: x.shape for name, x in images.items()})
 
-    def _check_observed(self, observe: tuple[str, ...], output: str) -> set[str]:
-        """Return what must be computed for `output`; refuse to observe anything else."""
+    def _check_observed(self, observe: tuple[str, ...], output: str) -> None:
+        """Refuse to observe what `output` does not depend on."""
         needed = self.leads_to(output)
         for name in observe:
             if name not in needed:
                 raise UnknownLayerError(f"layer {name!r} does not lead to the output {output!r}; observe one that does")
-        return needed

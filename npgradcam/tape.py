@@ -13,6 +13,7 @@ from npgradcam.typing import Array, Shape
 
 if TYPE_CHECKING:
     from npgradcam.network import Network
+    from npgradcam.topology import Topology
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -22,6 +23,8 @@ class Tape:
     Attributes
     ----------
     network : Network
+    plan : Topology
+        The graph that was run: the network, or what a rewrite made of it.
     output : str
         The node whose output is explained.
     logits : ndarray
@@ -33,6 +36,7 @@ class Tape:
     """
 
     network: Network
+    plan: Topology
     output: str
     logits: Array
     activations: Mapping[str, Array]

@@ -132,8 +132,8 @@ def reference_net(dtype="float64"):
 
 
 @cache
-def lite0(dtype="float32"):
-    return ng.load("efficientnet_lite0", dtype=dtype)
+def lite0(dtype="float32", optimise=False):
+    return ng.load("efficientnet_lite0", dtype=dtype, optimise=optimise)
 
 
 @cache

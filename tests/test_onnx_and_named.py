@@ -25,17 +25,24 @@ FILES = {
 def twins(request, tmp_path_factory):
     """The named network and the imported one, with the same weights, and a picture that fits the file."""
     weights, name = random_weights(4), FILES[request.param]
-    named = build(name, weights)
+    build(name, weights)
+    # unrewritten: a folded batch norm rounds its epsilon, which the file has in float32, into every weight
+    named = ng.load(name, weights=weights.taken, optimise=False)
     model = load(DATA / "skeletons" / f"{request.param}.onnx.xz")
     for tensor in model.graph.initializer:
         if tensor.name in weights.taken:
             tensor.CopyFrom(numpy_helper.from_array(weights.taken[tensor.name], tensor.name))
     path = tmp_path_factory.mktemp("twins") / f"{name}.onnx"
     path.write_bytes(model.SerializeToString())
-    imported = ng.load(path)
+    imported = ng.load(path, optimise=False)
+    return named, imported, picture(imported)
+
+
+def picture(imported):
+    """A picture that fits the file."""
     (declared,) = imported.network.declared.values()
     shape = tuple((1 if axis == 0 else 64) if n is None else n for axis, n in enumerate(declared))
-    return named, imported, np.random.default_rng(3).standard_normal(shape).astype(np.float32)
+    return np.random.default_rng(3).standard_normal(shape).astype(np.float32)
 
 
 def test_grad_cam_is_the_same(twins):

@@ -81,6 +81,7 @@ def manifest_of(
             "parameters": network.parameter_count,
             "input_shape": list(shape),
             "input_layout": model.layout,
+            "optimised": network.rewrite is not None,
             "output": network.outputs[0],
             "score": network.score(network.outputs[0]),
             "cut": None if last is None else {"kind": type(last.layer).__name__, "name": last.name},

@@ -15,10 +15,12 @@ from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, IntArray, Pair, Quad, Shape
 
 from . import definition, geometry
+from .geometry import Store
 from .session import Backend, backend, in_session, session, warmup
 
 __all__ = [
-    "Backend", "Padding", "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "geometry", "max_pool2d",
+    "Backend", "Padding", "Store",
+    "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "gate", "geometry", "max_pool2d",
     "max_pool2d_adjoint", "resolve", "session", "warmup",
 ]
 
@@ -34,10 +36,12 @@ def resolve(padding: Padding, shape: Shape, kernel: Pair, stride: Pair, dilation
 
 
 @in_session
-def correlate2d(x: Array, weight: Array, stride: Pair, padding: Quad, dilation: Pair, groups: int) -> Array:
+def correlate2d(x: Array, weight: Array, stride: Pair, padding: Quad, dilation: Pair, groups: int,
+                store: geometry.Store = geometry.Store()) -> Array:  # noqa: B008 (a tuple: nobody can change it)
     """Slide the kernels over the picture.
 
     y[n,o,i,j] = sum_{c,u,v} weight[o,c,u,v] x[n, c, s i + d u - p, s j + d v - p]; zeros outside the picture.
+    `store` may add a bias and cut off what is too small or too large.
 
     Parameters
     ----------
@@ -52,7 +56,10 @@ def correlate2d(x: Array, weight: Array, stride: Pair, padding: Quad, dilation: 
     sizes = geometry.output_sizes(x.shape, weight.shape[2:], stride, padding, dilation)
     canvas = geometry.reach(sizes, weight.shape[2:], stride, dilation)
     padded = geometry.pad_to(x, padding[0], padding[1], *canvas)
-    y: Array = backend().correlate2d(_plain(padded), _plain(weight), stride, dilation, groups, sizes)
+    if store.bias is not None:
+        _same_shape("bias", store.bias.shape, weight.shape[:1])
+        store = store._replace(bias=np.require(store.bias, x.dtype, ["C", "A", "W"]))
+    y: Array = backend().correlate2d(_plain(padded), _plain(weight), stride, dilation, groups, sizes, store)
     return y
 
 
@@ -102,6 +109,28 @@ def correlate2d_weight(signal: Array, x: Array, kernel: Pair, stride: Pair, padd
     canvas = geometry.reach(sizes, kernel, stride, dilation)
     padded = geometry.pad_to(x, padding[0], padding[1], *canvas)
     return definition.correlate2d_weight(signal, _plain(padded), kernel, stride, dilation, groups)
+
+
+@in_session
+def gate(signal: Array, y: Array, low: float, high: float, positive: bool, sloped: bool) -> Array:
+    """Return what a rectifier with the output y lets through, in one pass.
+
+    Parameters
+    ----------
+    signal : ndarray of shape (R, ...)
+    y : ndarray of shape (R or 1, ...)
+    low, high : float
+        Where the rectifier cuts off.
+    positive : bool
+        Whether only what is positive of the signal passes.
+    sloped : bool
+        Whether it passes only where low < y < high.
+    """
+    _same_shape("signal", signal.shape[1:], y.shape[1:])
+    if len(y) not in (1, len(signal)) or signal.dtype != y.dtype:
+        raise ShapeError(f"signal: expected {len(y)} rows of {y.dtype}, got {len(signal)} of {signal.dtype}")
+    passed: Array = backend().gate(_plain(signal), _plain(y), low, high, positive, sloped)
+    return passed
 
 
 @in_session

@@ -9,6 +9,8 @@ cell that it writes, for all windows at once:
 so the innermost loops run along memory. The cells between one row's last window and the next row's first are computed
 too and dropped, which is cheaper than stopping there.
 
+What is stored last is y + bias, cut off below `low` and above `high`, while y is still in the cache; a NaN passes.
+
 Work is cut into blocks whose size depends on the shapes alone, and each block is summed by one thread in a fixed
 order, so the result is bitwise the same for any number of threads. No `fastmath`: it would reorder sums and ignore NaN.
 """
@@ -22,6 +24,8 @@ import numpy as np
 from numba import njit, prange
 
 from npgradcam.typing import Array, IntArray, Pair
+
+from .geometry import Store
 
 PIXELS = 512  # cells of y that one block computes: a block of patches stays in the cache
 TAPS = 64  # taps (c, u, v) that one task of the adjoint pays back
@@ -41,17 +45,20 @@ def is_kept() -> bool:
     return type(getattr(_dense, "_cache", None)).__name__ != "NullCache"
 
 
-def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: int, sizes: Pair) -> Array:
+def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: int, sizes: Pair,
+                store: Store) -> Array:
     """Compiled twin of `definition.correlate2d`."""
     y = np.empty((x.shape[0], weight.shape[0], *sizes), dtype=x.dtype)
+    bias = np.zeros(len(weight), x.dtype) if store.bias is None else store.bias
+    last = (bias, x.dtype.type(store.low), x.dtype.type(store.high))
     if groups == 1 and weight.shape[2:] == (1, 1):
-        _pointwise(weight[:, :, 0, 0], _every(x, stride, sizes), y.reshape(*y.shape[:2], -1))
+        _pointwise(weight[:, :, 0, 0], _every(x, stride, sizes), y.reshape(*y.shape[:2], -1), *last)
         return y
     lines, taps = _phases(x, stride), _taps(x.shape, weight.shape, stride, dilation)
     if groups == 1:
-        _dense(lines, weight.reshape(len(weight), -1), *taps, y)
+        _dense(lines, weight.reshape(len(weight), -1), *taps, y, *last)
     else:
-        _grouped(lines, weight.reshape(*weight.shape[:2], -1), *taps, y)
+        _grouped(lines, weight.reshape(*weight.shape[:2], -1), *taps, y, *last)
     return y
 
 
@@ -62,7 +69,8 @@ def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, dilation: Pa
     if groups == 1 and weight.shape[2:] == (1, 1):
         dense = np.empty((*shape[:2], *signal.shape[2:]), dtype=signal.dtype)
         transposed = np.ascontiguousarray(weight[:, :, 0, 0].T)
-        _pointwise(transposed, signal.reshape(*signal.shape[:2], -1), dense.reshape(*shape[:2], -1))
+        last = (np.empty(0, signal.dtype), signal.dtype.type(-np.inf), signal.dtype.type(np.inf))
+        _pointwise(transposed, signal.reshape(*signal.shape[:2], -1), dense.reshape(*shape[:2], -1), *last)
         if stride == (1, 1):
             return dense
         x = np.zeros(shape, dtype=signal.dtype)
@@ -96,6 +104,15 @@ def max_pool2d_adjoint(signal: Array, index: IntArray, canvas: Pair) -> Array:
     x = np.zeros((*signal.shape[:2], *canvas), dtype=signal.dtype)
     _max_pool_adjoint(signal, index, x)
     return x
+
+
+def gate(signal: Array, y: Array, low: float, high: float, positive: bool, sloped: bool) -> Array:
+    """Compiled twin of `definition.gate`."""
+    passed = np.empty_like(signal)
+    ends = signal.dtype.type(low), signal.dtype.type(high)
+    flat = (x.reshape(len(x), -1) for x in (signal, y, passed))
+    _gate(*flat, *ends, positive, sloped)
+    return passed
 
 
 class _Taps(NamedTuple):
@@ -132,25 +149,31 @@ def _every(x: Array, stride: Pair, sizes: Pair) -> Array:
 
 
 @_compile
-def _pointwise(weight, x, y):  # type: ignore[no-untyped-def]
+def _pointwise(weight, x, y, bias, low, high):  # type: ignore[no-untyped-def]
     """y[n] = weight x[n], a matrix product; each task makes some rows of y.
 
-    weight (O, C), x (N, C, cells), y (N, O, cells)
+    weight (O, C), x (N, C, cells), y (N, O, cells), bias (O,); without a bias the product is stored as it is
     """
-    N, O = y.shape[0], y.shape[1]
+    N, O, cells = y.shape
     step = min(64, 8 * ((O + 31) // 32))
     parts = (O + step - 1) // step
     for task in prange(N * parts):
         n, o = task // parts, task % parts * step
         np.dot(weight[o : o + step], x[n], y[n, o : o + step])
+        for q in range(o, min(O, o + step) if len(bias) else o):
+            row, b = y[n, q], bias[q]
+            for k in range(cells):
+                value = row[k] + b
+                value = low if value < low else value
+                row[k] = high if value > high else value
 
 
 @_compile
-def _dense(lines, weight, phase, shift, pitch, y):  # type: ignore[no-untyped-def]
+def _dense(lines, weight, phase, shift, pitch, y, bias, low, high):  # type: ignore[no-untyped-def]
     """Gather the cells that a block of windows looks at as lines, then one matrix product for the block.
 
     patch[(c,t), i pitch + j] = lines[n, c, phase[t], i pitch + j + shift[t]];  y[n, o] = weight[o] patch
-    lines (N, C, phases, cells), weight (O, C T), phase and shift (T,), y (N, O, I, J)
+    lines (N, C, phases, cells), weight (O, C T), phase and shift (T,), y (N, O, I, J), bias (O,)
     """
     T, (O, K) = len(phase), weight.shape
     N, C, I, J = lines.shape[0], lines.shape[1], y.shape[2], y.shape[3]
@@ -170,9 +193,13 @@ def _dense(lines, weight, phase, shift, pitch, y):  # type: ignore[no-untyped-de
                 patch[c * T + t] = lines[n, c, phase[t], start : start + cells]
         product = np.dot(weight[o:stop], patch)
         for q in range(o, stop):
+            b = bias[q]
             for i in range(first, last):
-                at = (i - first) * pitch
-                y[n, q, i] = product[q - o, at : at + J]
+                source, row = product[q - o, (i - first) * pitch : (i - first) * pitch + J], y[n, q, i]
+                for j in range(J):
+                    value = source[j] + b
+                    value = low if value < low else value
+                    row[j] = high if value > high else value
 
 
 @_compile
@@ -205,10 +232,10 @@ def _dense_adjoint(signal, transposed, phase, shift, pitch, lines):  # type: ign
 
 
 @_compile
-def _grouped(lines, weight, phase, shift, pitch, y):  # type: ignore[no-untyped-def]
+def _grouped(lines, weight, phase, shift, pitch, y, bias, low, high):  # type: ignore[no-untyped-def]
     """Few channels look at each other (depthwise: one), so every tap adds one whole line to the sum.
 
-    lines (N, channels, phases, cells), weight (O, C, T) with C channels in a group, y (N, O, I, J)
+    lines (N, channels, phases, cells), weight (O, C, T) with C channels in a group, y (N, O, I, J), bias (O,)
     """
     N, O, I, J = y.shape
     C, T = weight.shape[1], weight.shape[2]
@@ -222,8 +249,13 @@ def _grouped(lines, weight, phase, shift, pitch, y):  # type: ignore[no-untyped-
                 source = lines[n, o // outs * C + c, phase[t], shift[t] : shift[t] + cells]
                 for k in range(cells):
                     total[k] += w * source[k]
+        b = bias[o]
         for i in range(I):
-            y[n, o, i] = total[i * pitch : i * pitch + J]
+            source, row = total[i * pitch : i * pitch + J], y[n, o, i]
+            for j in range(J):
+                value = source[j] + b
+                value = low if value < low else value
+                row[j] = high if value > high else value
 
 
 @_compile
@@ -245,6 +277,27 @@ def _grouped_adjoint(signal, weight, phase, shift, pitch, lines):  # type: ignor
                 target = lines[n, channel, phase[t], shift[t] : shift[t] + cells]
                 for k in range(cells):
                     target[k] += w * source[k]
+
+
+@_compile
+def _gate(signal, y, passed, low, high, positive, sloped):  # type: ignore[no-untyped-def]
+    """What a rectifier lets through, number by number; a y of batch 1 serves every row of the signal.
+
+    signal and passed (R, cells), y (R or 1, cells)
+    """
+    R, cells = signal.shape
+    size = 16384
+    parts = (cells + size - 1) // size
+    for task in prange(R * parts):
+        r, first = task // parts, task % parts * size
+        kept = r if y.shape[0] > 1 else 0
+        for k in range(first, min(cells, first + size)):
+            s, at = signal[r, k], y[kept, k]
+            if positive and s < 0:
+                s = s * 0
+            if sloped and not (at > low and at < high):
+                s = s * 0
+            passed[r, k] = s
 
 
 @_compile
@@ -289,5 +342,5 @@ def _max_pool_adjoint(signal, index, x):  # type: ignore[no-untyped-def]
 
 def cache_misses() -> int:
     """Return how many of the kernels this process had to compile, because no cache on disk held them."""
-    kernels = (_pointwise, _dense, _dense_adjoint, _grouped, _grouped_adjoint, _max_pool, _max_pool_adjoint)
+    kernels = (_pointwise, _dense, _dense_adjoint, _grouped, _grouped_adjoint, _gate, _max_pool, _max_pool_adjoint)
     return sum(sum(k.stats.cache_misses.values()) for k in kernels if hasattr(k, "stats"))

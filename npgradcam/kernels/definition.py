@@ -10,6 +10,8 @@ import numpy as np
 
 from npgradcam.typing import Array, IntArray, Pair
 
+from .geometry import Store
+
 
 def windows(x: Array, kernel: Pair, stride: Pair, dilation: Pair, sizes: Pair) -> Array:
     """View (N, C, H, W) as windows (N, C, I, J, U, V): windows[n,c,i,j,u,v] = x[n, c, s i + d u, s j + d v]."""
@@ -22,8 +24,12 @@ def windows(x: Array, kernel: Pair, stride: Pair, dilation: Pair, sizes: Pair) -
     )
 
 
-def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: int, sizes: Pair) -> Array:
-    """y[n,o,i,j] = sum_{c,u,v} weight[o,c,u,v] x[n, c, s i + d u, s j + d v], within each group of channels."""
+def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: int, sizes: Pair,
+                store: Store) -> Array:
+    """y[n,o,i,j] = sum_{c,u,v} weight[o,c,u,v] x[n, c, s i + d u, s j + d v], within each group of channels.
+
+    What is stored is min(max(y + bias[o], low), high).
+    """
     looked_at = windows(x, weight.shape[2:], stride, dilation, sizes)
     y = np.einsum(
         "gocuv,ngcijuv->ngoij",
@@ -31,7 +37,10 @@ def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: i
         looked_at.reshape(x.shape[0], groups, -1, *looked_at.shape[2:]),
         optimize=True,
     )
-    return np.ascontiguousarray(y.reshape(x.shape[0], weight.shape[0], *sizes))
+    y = y.reshape(x.shape[0], weight.shape[0], *sizes)
+    if store.bias is not None:
+        y = y + store.bias[:, None, None]
+    return np.ascontiguousarray(np.clip(y, store.low, store.high) if store.bounded else y)
 
 
 def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, dilation: Pair, groups: int,
@@ -48,6 +57,12 @@ def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, dilation: Pa
                 "goc,ngoij->ngcij", kernel[..., u, v], by_group, optimize=True
             )
     return x.reshape(n, -1, *canvas)
+
+
+def gate(signal: Array, y: Array, low: float, high: float, positive: bool, sloped: bool) -> Array:
+    """Return the signal where it is positive (if asked) and where low < y < high (if asked), else 0."""
+    passed = np.maximum(signal, 0) if positive else signal
+    return passed * ((y > low) & (y < high)) if sloped else passed
 
 
 def correlate2d_weight(signal: Array, x: Array, kernel: Pair, stride: Pair, dilation: Pair, groups: int) -> Array:

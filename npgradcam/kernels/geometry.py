@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, Pair, Quad, Shape
+
+
+class Store(NamedTuple):
+    """What happens to a sum before it is stored: min(max(sum + bias, low), high).
+
+    Attributes
+    ----------
+    bias : ndarray of shape (O,), or None
+    low, high : float
+        Infinite where nothing is cut off.
+    """
+
+    bias: Array | None = None
+    low: float = -math.inf
+    high: float = math.inf
+
+    @property
+    def bounded(self) -> bool:
+        """Whether anything is cut off."""
+        return self.low > -math.inf or self.high < math.inf
 
 
 def output_size(length: int, kernel: int, stride: int, before: int, after: int, dilation: int = 1,

@@ -19,7 +19,7 @@ import numpy as np
 
 from npgradcam.errors import MissingPackageError, NpGradcamError
 
-from . import definition
+from . import definition, geometry
 
 Backend = Literal["auto", "numba", "numpy"]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -164,8 +164,9 @@ def warmup(dtype: str = "float32", name: Backend = "auto") -> Warmup:
     pair, sizes = (1, 1), (2, 2)
     with session(name):
         for weight, groups in ((wide, 1), (deep, 2), (point, 1)):
-            y = kernels.correlate2d(x, weight, pair, pair, groups, sizes)
+            y = kernels.correlate2d(x, weight, pair, pair, groups, sizes, geometry.Store())
             kernels.correlate2d_adjoint(y, weight, pair, pair, groups, (4, 4))
+        kernels.gate(y, y, 0.0, np.inf, True, True)
         y, index = kernels.max_pool2d(x, (3, 3), pair, pair, sizes)
         kernels.max_pool2d_adjoint(y, index, (4, 4))
     return Warmup(perf_counter() - start, kernels.cache_misses() - before, kernels.is_kept())

@@ -48,11 +48,13 @@ class Conv2d(Layer):
 
     def forward(self, x: Array) -> tuple[Array, Shape]:  # (N, C, H, W) -> (N, O, I, J)
         # y[n,o,i,j] = bias[o] + sum_{c,u,v} weight[o,c,u,v] x[n, c, s i + d u - p, s j + d v - p]
+        return self.correlate(x, kernels.Store(self.bias)), x.shape  # all that backward needs
+
+    def correlate(self, x: Array, store: kernels.Store) -> Array:
+        """Return the sum as `store` says: with the bias, and in rewritten graphs with what a rectifier cuts off."""
         self.output_shape(x.shape)
-        y = kernels.correlate2d(x, self.weight, self.stride, self._padding(x.shape), self.dilation, self.groups)
-        if self.bias is not None:
-            y += self.bias[:, None, None]
-        return y, x.shape  # all that backward needs
+        window = (self.stride, self._padding(x.shape), self.dilation, self.groups)
+        return kernels.correlate2d(x, self.weight, *window, store)
 
     def backward(self, signal: Array, x_shape: Shape) -> tuple[Array]:  # (R, O, I, J) -> (R, C, H, W)
         # the same sum, read from y to x: each y[n,o,i,j] pays back every x it looked at

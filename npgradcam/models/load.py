@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
 
+from npgradcam import rewrites
 from npgradcam.errors import MissingPackageError, ModelFormatError, ShapeError
 from npgradcam.formats import read_checkpoint, read_npz, read_safetensors
 from npgradcam.images import Preprocess, preset
@@ -61,7 +62,8 @@ def build(name: str, weights: Mapping[str, Array] | Weights, dtype: Dtype = "flo
 
 def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping[str, Array] | Weights | None = None,
          *, preprocess: str | Preprocess | None = None, labels: str | os.PathLike[str] | Labels | None = None,
-         dtype: Dtype = "float32", backend: Backend = "auto", classes: int | None = None) -> Model:
+         dtype: Dtype = "float32", backend: Backend = "auto", classes: int | None = None,
+         optimise: bool = True) -> Model:
     """Return a model by name or from a file, with its weights, preprocessing and labels.
 
     Parameters
@@ -84,6 +86,9 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     classes : int, optional
         How many classes the weights of a named architecture tell apart; as many as `labels` where they are given, else
         ImageNet's 1000.
+    optimise : bool
+        Whether batch norms are folded and rectifiers fused while it runs; every layer can be looked at all the same.
+        False runs the network as it is drawn: the reference.
 
     Returns
     -------
@@ -117,7 +122,7 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     if given is not None:
         model = replace(model, labels=given)
     _check_labels(model)
-    return model
+    return replace(model, network=replace(model.network, rewrite=rewrites.optimise)) if optimise else model
 
 
 def _named(name: str, weights: object, dtype: Dtype, backend: Backend, classes: int | None) -> Model:
