@@ -55,6 +55,7 @@ examples:
   npgradcam explain cat.jpg --method grad-cam++ --method layer-cam --layer blocks.10.add
   npgradcam explain cat.jpg --method grad-cam --layer blocks.10.add --layer head.relu
   npgradcam explain cat.jpg --model vgg16 --weights vgg16.pth --json --quiet
+  npgradcam explain cat.jpg --model model.onnx --preprocess imagenet --labels labels.txt
 
 exit codes: 0 done; 2 usage, unknown class or layer, a folder that exists or cannot be written; 3 the model, its weights
 or labels; 4 a photograph (the others are done); 130 Ctrl-C (nothing is left half done); 1 a fault of npgradcam
@@ -70,6 +71,7 @@ Prints name, kind, output shape and parameters of each layer; an arrow marks the
 examples:
   npgradcam layers
   npgradcam layers --model shapes
+  npgradcam layers --model model.onnx          nodes, and the tensors between them: --layer takes either name
 """
 _MODELS = """\
 Prints name, parameters and input of each architecture, whether it ends as CAM needs it, and where its weights are.
@@ -156,7 +158,7 @@ def _photographs(p: Parser) -> None:
 
 def _model(p: Parser) -> None:
     group = p.add_argument_group("the network")
-    group.add_argument("--model", default="efficientnet_lite0", metavar="NAME",
+    group.add_argument("--model", default="efficientnet_lite0", metavar="NAME|FILE",
                        help="efficientnet_lite0 (default), _lite1 or _lite2 with ImageNet weights; shapes, a small "
                             "network that comes along; an architecture that `npgradcam models` lists, with --weights; "
                             "or a file: ONNX (.onnx), or what npgradcam.save wrote (.npz)")
@@ -165,7 +167,8 @@ def _model(p: Parser) -> None:
                             ".safetensors or .npz; with --labels, of as many classes as these")
     group.add_argument("--preprocess", metavar="P",
                        help="instead of the model's own way from a photograph to its input: imagenet, tf, caffe, lite, "
-                            "none, or a .json file: a manifest.json, or what it has under preprocess")
+                            "unit, none, or a .json file: a manifest.json, or what it has under preprocess; most ONNX "
+                            "files do not say it themselves")
     group.add_argument("--labels", type=Path, metavar="FILE",
                        help="names of its classes: one class a line, synonyms separated by commas")
     group.add_argument("--dtype", choices=("float32", "float64"), default="float32",
