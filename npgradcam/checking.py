@@ -14,7 +14,9 @@ from npgradcam.typing import Array, IntArray
 def check_inputs(network: Topology, given: Mapping[str, Array], dtype: str) -> None:
     """Refuse inputs of other names, precisions or shapes than the network's."""
     if set(given) != set(network.inputs):
-        raise ShapeError(f"expected the inputs {', '.join(network.inputs)}, got {', '.join(given)}")
+        raise ShapeError(
+            f"expected the inputs {', '.join(network.inputs)}, got {', '.join(given)}; give a dict with one for each"
+        )
     for name, x in given.items():
         _check_dtype(name, x, dtype, name in network.whole)
         declared, shape = network.declared.get(name), x.shape

@@ -42,6 +42,10 @@ class MissingPackageError(NpGradcamError, ImportError):
     """An optional package is not installed; the message holds the command that installs it."""
 
 
+class NoFolderError(NpGradcamError, FileNotFoundError):
+    """A result should be written into a folder that is not there."""
+
+
 class OutputExistsError(NpGradcamError, FileExistsError):
     """A result would overwrite something that is already there."""
 

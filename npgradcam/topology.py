@@ -136,7 +136,9 @@ class Topology:
         """Return the shape of each input by its name; one shape alone is the first input's."""
         given = dict(images) if isinstance(images, Mapping) else {self.inputs[0]: images}
         if set(given) != set(self.inputs):
-            raise ShapeError(f"expected the inputs {', '.join(self.inputs)}, got {', '.join(given)}")
+            raise ShapeError(
+                f"expected the inputs {', '.join(self.inputs)}, got {', '.join(given)}; give a dict with one for each"
+            )
         return tuple((name, tuple(given[name])) for name in self.inputs)
 
     def _known(self, given: tuple[tuple[str, Shape], ...]) -> Mapping[str, Shape | NDArray[Any]]:

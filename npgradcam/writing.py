@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
+from npgradcam.errors import NoFolderError
+
 
 @contextmanager
 def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
@@ -36,6 +38,8 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ['a.txt']
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise NoFolderError(f"{path}: there is no folder {path.parent} to write into; make it first")
     part = path.with_name(f".{uuid4().hex}.part")
     try:
         with part.open("xb") as file:

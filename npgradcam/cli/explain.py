@@ -199,4 +199,7 @@ def _summary(photograph: Photograph, place: Path, manifest: dict[str, Any]) -> s
         predictions_table(best),
         f"{len(done)} explanation{'s' * (len(done) != 1)} of {', '.join(labels)}; look at {short(place / 'grid.png')}",
     ]
+    idle = dict.fromkeys(e["method"] for e in manifest["explanations"] if not e["files"])
+    if idle:
+        lines.append(f"not applicable: {', '.join(idle)}; grid.png and manifest.json say why")
     return "\n".join(lines)

@@ -21,7 +21,8 @@ CONVENTIONS = {
              "at the class and 0 elsewhere; where every pixel has a class, summed over the pixels that have this one",
     "probability": "softmax over all logits, in float64; after a last Sigmoid the sigmoid of the logit; where every "
                    "pixel has a class, the share of pixels",
-    "ranking": "by logit; equal logits in the order of their indices",
+    "ranking": "by logit, equal logits in the order of their indices; where every pixel has a class, by the share of "
+               "pixels, and logit is the largest of all pixels",
     "grad_cam": "alpha_k = mean over i, j of d score / d A_k[i, j]; map = ReLU(sum over k of alpha_k A_k)",
     "grad_cam_relu": "after the sum over channels, at the layer's size, before upsampling",
     "counterfactual_grad_cam": "as Grad-CAM with alpha_k = mean of -d score / d A_k",

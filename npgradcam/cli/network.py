@@ -50,6 +50,11 @@ def needs_preprocessing(model: Model) -> Model:
     ModelFormatError
         With the presets.
     """
+    if len(model.network.inputs) > 1:
+        raise ModelFormatError(
+            f"--model {model.source}: this network has {len(model.network.inputs)} inputs "
+            f"({', '.join(model.network.inputs)}), the command line has one photograph; use Python and give a dict"
+        )
     if model.preprocessing is None:
         raise ModelFormatError(
             f"--model {model.source}: the file does not say how photographs become its input; say it with "
@@ -80,8 +85,8 @@ def input_shape(model: Model) -> Shape:
     """Return the shape of the model's input for one photograph, (1, C, H, W) or (1, H, W, C)."""
     if model.size is None:
         raise ModelFormatError(
-            f"model {model.name!r} takes pictures of any size; say how its input is made with --preprocess: "
-            f"{', '.join(PRESETS)}, or a .json file"
+            f"model {model.name!r} takes pictures of any size or several inputs; say how its input is made with "
+            f"--preprocess: {', '.join(PRESETS)}, or a .json file, or use Python"
         )
     lengths = {"N": 1, "C": model.channels, "H": model.size[0], "W": model.size[1]}
     return tuple(lengths[axis] for axis in model.layout)

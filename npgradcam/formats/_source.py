@@ -54,6 +54,8 @@ def open_source(path: str | os.PathLike[str], max_bytes: int) -> Iterator[Source
     try:
         descriptor = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise ModelFormatError(f"{name}: there is no such file; check the path") from error
         raise ModelFormatError(f"{name!r}: expected a model file, got an error: {_reason(error)}") from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):

@@ -225,7 +225,8 @@ class GraphInMaking:
                 f"{self.file.source}: this graph computes with quantised integers, which have no gradient "
                 f"({', '.join(sorted(kinds.intersection(_QUANTISED)))}); export the model before it was quantised"
             )
-        more = f"; and {len(self.gaps) - _LISTED} more" if len(self.gaps) > _LISTED else ""
+        rest = [gap.partition(" (")[0] for gap in self.gaps[_LISTED:]]  # every node is named, not every reason twice
+        more = f"; and {', '.join(rest)}" if rest else ""
         raise UnsupportedOperatorError(
             f"{self.file.source}: {len(self.gaps)} of {len(self.file.operations)} nodes have no layer: "
             f"{'; '.join(self.gaps[:_LISTED])}{more}"

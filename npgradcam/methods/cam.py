@@ -10,6 +10,7 @@ from npgradcam.errors import NpGradcamError
 from npgradcam.layers import (
     Add,
     Computed,
+    Div,
     Dropout,
     Flatten,
     GlobalAvgPool2d,
@@ -18,6 +19,7 @@ from npgradcam.layers import (
     Linear,
     MatMul,
     ReduceMean,
+    ReduceSum,
     Reshape,
     Squeeze,
     Transpose,
@@ -103,7 +105,9 @@ def cam_head(network: Topology, output: str) -> tuple[str, Array]:
         if _pools_globally(node.layer, any(isinstance(other.layer, Transpose) for other in network.nodes)):
             return node.inputs[0], head
         way.append(f"{type(node.layer).__name__} {node.name!r}")
-        if not (isinstance(node.layer, (Flatten, Dropout, Identity, Reshape, Squeeze)) or _computed_view(node.layer)):
+        scaled = isinstance(node.layer, Div) and node.layer.second is not None and node.layer.second.size == 1
+        reshapes = isinstance(node.layer, (Flatten, Dropout, Identity, Reshape, Squeeze)) or _computed_view(node.layer)
+        if not (scaled or reshapes):
             break
     raise NoCamHeadError(
         f"CAM needs global average pooling and one linear layer at the end of the network, got {' after '.join(way)}; "
@@ -115,7 +119,7 @@ def _check_pooled(tape: Tape, layer: str) -> None:
     """Refuse a mean over other axes than rows and columns, where letters tell (`layout.axes`)."""
     letters = layout_of(tape, layer)
     for node in tape.network.nodes:
-        if node.inputs == (layer,) and isinstance(node.layer, ReduceMean) and node.layer.axes and letters:
+        if node.inputs == (layer,) and isinstance(node.layer, (ReduceMean, ReduceSum)) and node.layer.axes and letters:
             over = sorted(letters[axis] for axis in node.layer.axes)
             if over != ["H", "W"]:
                 raise NoCamHeadError(
@@ -140,6 +144,6 @@ def _computed_view(layer: Layer) -> bool:
 
 def _pools_globally(layer: Layer, turned: bool) -> bool:
     """Whether a layer is the mean over rows and columns; these are axes 1 and 2 only where a graph turns its axes."""
-    if isinstance(layer, ReduceMean):
+    if isinstance(layer, (ReduceMean, ReduceSum)):  # the paper pools by summing; a sum is divided by Z afterwards
         return layer.axes is not None and sorted(layer.axes) in ([2, 3], [-2, -1], *([[1, 2], [-3, -2]] * turned))
     return isinstance(layer, GlobalAvgPool2d) or getattr(layer, "sizes", None) == (1, 1)

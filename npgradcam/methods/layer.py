@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from npgradcam import layout
 from npgradcam.errors import UnknownLayerError
@@ -71,7 +71,8 @@ def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], outp
 def _default_layer(network: Network, shape: Mapping[str, Shape], output: str) -> str:
     shapes, layers, letters = network.shapes(shape), network.layers(shape), layout.axes(network, shape)
     cells = {name: _cells(shapes[name], letters[name]) for name in shapes}
-    for name in dominators(network, output):
+    pictures = [name for name in network.inputs if cells[name] > 1]  # other inputs have no place to show
+    for name in dominators(network, output, pictures or network.inputs):
         if name not in network.inputs and cells[name] > 1:
             chosen = _skip(network, layers, name)
             if chosen in network.inputs:
@@ -88,9 +89,9 @@ def _default_layer(network: Network, shape: Mapping[str, Shape], output: str) ->
     )
 
 
-def dominators(network: Network, output: str) -> list[str]:
-    """Return the nodes that every signal from `output` to an input passes, nearest to the output first."""
-    passed: dict[str, list[str]] = {name: [name] for name in network.inputs}
+def dominators(network: Network, output: str, pictures: Sequence[str]) -> list[str]:
+    """Return the nodes that every signal from `output` to one of the pictures passes, nearest to the output first."""
+    passed: dict[str, list[str]] = {name: [name] for name in pictures}
     for node in network.nodes:
         paths = [passed[name] for name in node.pays if name in passed]
         if paths:  # else no signal gets from here to an input

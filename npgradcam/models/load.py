@@ -18,10 +18,10 @@ from npgradcam.network import Network
 from npgradcam.typing import Array
 
 from .checkpoints import network_part
-from .labels import INSTALL, Labels
+from .labels import INSTALL, Labels, imagenet_labels
 from .model import Model
 from .onnx_model import read_onnx_model
-from .registry import Entry, entry
+from .registry import MODELS, Entry, entry
 from .saved import read_model
 from .weights import Weights
 
@@ -76,9 +76,9 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     weights : path, mapping or Weights, optional
         A PyTorch checkpoint (.pth, .pt; read without PyTorch), a .safetensors or .npz file, or arrays by name.
     preprocess : str or Preprocess, optional
-        Instead of the model's own: a preset ("imagenet", "tf", "caffe", "lite", "none") or a record.
+        Instead of the model's own: a preset ("imagenet", "tf", "caffe", "lite", "unit", "none") or a record.
     labels : path or Labels, optional
-        Instead of the model's own: a text file with one class a line, synonyms separated by commas.
+        Instead of the model's own: a text file with one class a line, synonyms separated by commas; or "imagenet".
     dtype : {"float32", "float64"}
         "float64" is the exact mode.
     backend : {"auto", "numba", "numpy"}
@@ -110,10 +110,7 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     else:
         if weights is not None and classes is None and given is not None:
             classes = len(given)
-        if suffix in READERS:
-            raise ModelFormatError(
-                f"{name}: a checkpoint does not say of which architecture; say it: load('resnet50', {str(name)!r})"
-            )
+        _expect_name(name, suffix, weights)
         model = _named(os.fspath(name) if isinstance(name, os.PathLike) else name, weights, dtype, backend, classes)
     if preprocess is not None:
         size = model.size or (224, 224)
@@ -123,6 +120,24 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
         model = replace(model, labels=given)
     _check_labels(model)
     return replace(model, network=replace(model.network, rewrite=rewrites.optimise)) if optimise else model
+
+
+_ELSEWHERE = (".h5", ".keras", ".tflite", ".pb", ".mlmodel", ".engine")  # files that other tools read
+
+
+def _expect_name(name: object, suffix: str, weights: object) -> None:
+    """Refuse a file where the name of an architecture is needed, with the way out."""
+    text = str(name)
+    if suffix in READERS:
+        raise ModelFormatError(
+            f"{text}: a checkpoint does not say of which architecture; say it: load('resnet50', {text!r}), on the "
+            f"command line --model resnet50 --weights {text}"
+        )
+    ending = Path(text).suffix.lower()
+    if weights is not None and ending in (".onnx", ".npz"):
+        raise ModelFormatError(f"{text}: a model file brings its own weights; leave the weights out")
+    if text not in MODELS and (ending in _ELSEWHERE or Path(text).exists()):
+        raise ModelFormatError(f"{text}: expected a name, or a file that ends in .onnx or .npz; export it to ONNX")
 
 
 def _named(name: str, weights: object, dtype: Dtype, backend: Backend, classes: int | None) -> Model:
@@ -183,6 +198,8 @@ def _own_labels(found: Entry) -> Labels | None:
 def _labels(given: str | os.PathLike[str] | Labels) -> Labels:
     if isinstance(given, Labels):
         return given
+    if given == "imagenet":
+        return imagenet_labels()
     try:
         return Labels.parse(Path(given).read_text(encoding="utf-8").splitlines())
     except (OSError, UnicodeDecodeError) as error:

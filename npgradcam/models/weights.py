@@ -82,7 +82,20 @@ class Weights:
             more = f"; and {len(problems) - _LISTED} more" if len(problems) > _LISTED else ""
             raise ModelFormatError(
                 f"{self.source}: these are not the weights of {architecture}: {'; '.join(problems[:_LISTED])}{more}"
+                f"{self._other_classes(left)}"
             )
+
+    def _other_classes(self, left: list[str]) -> str:
+        """The way out where nothing but the number of classes is another: a network that was trained further."""
+        counts = {(taken.shape[0], self.arrays[name].shape[0]) for name, taken in self.taken.items()
+                  if name in self.arrays and self.arrays[name].ndim and self.arrays[name].shape != taken.shape}
+        if left or len(counts) != 1 or any(name not in self.arrays for name in self.taken):
+            return ""
+        ((expected, got),) = counts
+        return (
+            f"; if it tells {got} classes apart and not {expected}, say so: classes={got}, or labels with {got} names "
+            "(on the command line --labels FILE)"
+        )
 
     def _find(self, name: str, shape: Shape) -> Array | None:
         return self.arrays.get(name)
