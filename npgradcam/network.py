@@ -18,7 +18,7 @@ from npgradcam.layers.checking import NoShapeYetError
 from npgradcam.rules import Rule
 from npgradcam.tape import Tape, of_image, read_only
 from npgradcam.topology import Node, Topology, named
-from npgradcam.typing import Array, IntArray
+from npgradcam.typing import Array, IntArray, Shape
 
 __all__ = ["Network", "Node", "Tape"]
 
@@ -43,11 +43,15 @@ class Network(Topology):
     rewrite : function, optional
         From a graph, and the nodes that somebody will look at, to a graph that gives the same answer faster; see
         `npgradcam.rewrites.optimise`. What is seen of a network does not depend on it.
+    choose : function, optional
+        From the rewritten graph, and the shape of everything, to a graph whose layers are computed by other algorithms;
+        see `npgradcam.rewrites.choose`.
     """
 
     dtype: str = "float32"
     backend: kernels.Backend = "auto"
     rewrite: Callable[[Topology, Set[str]], Topology] | None = None
+    choose: Callable[[Topology, Mapping[str, Shape]], Topology] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -91,7 +95,7 @@ class Network(Topology):
         self._check_room(given)
         self._check_observed(observe, output)
         values = {name: read_only(x.copy()) for name, x in given.items()}  # the caller keeps his
-        plan = self.plan((*observe, output))
+        plan = self.plan((*observe, output), {name: x.shape for name, x in values.items()})
         needed, on_the_way = plan.leads_to(output), plan.between(output, observe)
         readers = Counter(name for node in plan.nodes if node.name in needed for name in node.inputs)
         readers.update((*observe, output))
@@ -117,10 +121,17 @@ class Network(Topology):
         kept = {name: read_only(values[name]) for name in observe}
         return Tape(self, plan, output, read_only(values[output]), kept, shapes, caches)
 
-    def plan(self, keep: Iterable[str]) -> Topology:
+    def plan(self, keep: Iterable[str], images: Mapping[str, Shape] | None = None) -> Topology:
         """Return the graph that is run where these nodes will be looked at: the rewritten one, or this one."""
-        kept, rewrite = frozenset(keep), self.rewrite
-        return self if rewrite is None else self.remember("plan", kept, lambda: rewrite(self, kept))
+        kept, rewrite, choose = frozenset(keep), self.rewrite, self.choose
+        plan: Topology = self if rewrite is None else self.remember("plan", kept, lambda: rewrite(self, kept))
+        if choose is None or images is None:
+            return plan
+        about = self.given(images)
+        try:
+            return self.remember("plan at", (kept, about), lambda: choose(plan, self.shapes(dict(about))))
+        except NoShapeYetError:
+            return plan
 
     def backward(self, tape: Tape, seed: Array, down_to: str | Sequence[str], rule: str | Rule = rules.gradient,
                  image: IntArray | None = None) -> Any:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from small_nets import conv, gap_net, lite0, needs_imagenet, norm, pictures, relative
 
 import npgradcam as ng
+from npgradcam import kernels
 from npgradcam.layers import Add, BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Mul, ReLU, ReLU6
 from npgradcam.network import Network, Node
 from npgradcam.rewrites import fold, optimise
@@ -150,3 +151,16 @@ def test_efficientnet_lite0_explains_a_photograph_as_it_does_unrewritten(name: s
     exact, folded = lite0("float64"), lite0("float64", optimise=True)
     a, b = (ng.backprop(net, x.astype("float64"), rule="guided").signal for net in (exact, folded))
     assert relative(b, a) < 1e-11
+
+
+@pytest.mark.parametrize("backend", ["numba", "numpy"])
+def test_a_gate_lets_through_what_the_rules_say_also_of_infinity(backend: str) -> None:
+    signal = np.array([[-np.inf, -1.0, 2.0, 3.0, np.nan, -2.0]])
+    y = np.array([[1.0, 1.0, 1.0, 0.0, 1.0, 0.0]])
+    with kernels.session(backend):
+        assert kernels.gate(signal, y, 0.0, np.inf, True, False)[0].tolist()[:4] == [0, 0, 2, 3]
+        guided = kernels.gate(signal, y, 0.0, np.inf, True, True)[0]
+        plain = kernels.gate(signal, y, 0.0, np.inf, False, True)[0]
+    assert guided[[0, 1, 2, 3, 5]].tolist() == [0, 0, 2, 0, 0]
+    assert plain[[0, 1, 2, 3, 5]].tolist() == [-np.inf, -1, 2, 0, 0]
+    assert np.isnan([guided[4], plain[4]]).all()

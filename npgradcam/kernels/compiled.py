@@ -294,10 +294,11 @@ def _gate(signal, y, passed, low, high, positive, sloped):  # type: ignore[no-un
         for k in range(first, min(cells, first + size)):
             s, at = signal[r, k], y[kept, k]
             if positive and s < 0:
-                s = s * 0
-            if sloped and not (at > low and at < high):
-                s = s * 0
-            passed[r, k] = s
+                passed[r, k] = 0
+            elif sloped and not (at > low and at < high):
+                passed[r, k] = s * 0
+            else:
+                passed[r, k] = s
 
 
 @_compile

@@ -63,7 +63,7 @@ def build(name: str, weights: Mapping[str, Array] | Weights, dtype: Dtype = "flo
 def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping[str, Array] | Weights | None = None,
          *, preprocess: str | Preprocess | None = None, labels: str | os.PathLike[str] | Labels | None = None,
          dtype: Dtype = "float32", backend: Backend = "auto", classes: int | None = None,
-         optimise: bool = True) -> Model:
+         optimise: bool | Literal["winograd"] = True) -> Model:
     """Return a model by name or from a file, with its weights, preprocessing and labels.
 
     Parameters
@@ -86,9 +86,10 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     classes : int, optional
         How many classes the weights of a named architecture tell apart; as many as `labels` where they are given, else
         ImageNet's 1000.
-    optimise : bool
+    optimise : bool or "winograd"
         Whether batch norms are folded and rectifiers fused while it runs; every layer can be looked at all the same.
-        False runs the network as it is drawn: the reference.
+        False runs the network as it is drawn: the reference. "winograd" computes large 3 x 3 convolutions in float32 by
+        Winograd's algorithm as well: VGG-16 in half the time, with maps right to 1e-5 instead of 1e-6.
 
     Returns
     -------
@@ -119,7 +120,10 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     if given is not None:
         model = replace(model, labels=given)
     _check_labels(model)
-    return replace(model, network=replace(model.network, rewrite=rewrites.optimise)) if optimise else model
+    if not optimise:
+        return model
+    choose = rewrites.choose if optimise == "winograd" else None
+    return replace(model, network=replace(model.network, rewrite=rewrites.optimise, choose=choose))
 
 
 _ELSEWHERE = (".h5", ".keras", ".tflite", ".pb", ".mlmodel", ".engine")  # files that other tools read

@@ -8,8 +8,9 @@ from npgradcam.topology import Topology
 
 from .fold import fold
 from .fuse import fuse
+from .winograd import choose
 
-__all__ = ["fold", "fuse", "optimise"]
+__all__ = ["choose", "fold", "fuse", "optimise"]
 
 
 def optimise(network: Topology, keep: Set[str]) -> Topology:
