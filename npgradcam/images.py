@@ -75,7 +75,10 @@ def preset(name: str, size: tuple[int, int] = (224, 224), channels: int = 3) -> 
     """
     shorter = round(max(size) * 8 / 7)
     if channels not in (1, 3) or (channels == 1 and name in ("imagenet", "caffe")):
-        raise ModelFormatError(f"preprocessing {name!r}: expected 3 channels, got {channels}; describe your own")
+        raise ModelFormatError(
+            f"preprocessing {name!r}: it is for 3 channels, the network has {channels}; take tf, lite, unit or none, "
+            "or describe its own (channels: grey)"
+        )
     order = "RGB" if channels == 3 else "grey"
     if name == "imagenet":
         mean = tuple(255 * m for m in (0.485, 0.456, 0.406))

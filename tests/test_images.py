@@ -156,7 +156,7 @@ def test_presets_for_one_channel_see_in_grey():
     first = {name: preset(name, channels=1).prepare(grey, "float64").x for name in ("tf", "lite", "unit", "none")}
     assert all(x.shape == (1, 1, 224, 224) for x in first.values())
     assert [float(x[0, 0, 9, 9]) for x in first.values()] == pytest.approx([-0.6, -76 / 128, 0.2, 51])
-    with pytest.raises(ModelFormatError, match="'imagenet': expected 3 channels, got 1"):
+    with pytest.raises(ModelFormatError, match="'imagenet': it is for 3 channels, the network has 1; take tf"):
         preset("imagenet", channels=1)
 
 

@@ -6,7 +6,7 @@ import argparse
 from typing import Any
 
 from npgradcam.cli.console import Console, as_json, table
-from npgradcam.cli.network import input_shape, layers_of, open_model
+from npgradcam.cli.network import ANY, input_shape, layers_of, open_model
 
 ARROW = "<- default"
 
@@ -14,9 +14,9 @@ ARROW = "<- default"
 def layers(options: argparse.Namespace) -> int:
     """Print every layer of a network, with the shapes that it has for the model's own input; nothing is computed."""
     model = open_model(options)
-    network, shape = model.network, input_shape(model)
+    network, shape = model.network, input_shape(model, ANY)
     shapes = network.shapes(shape)
-    default = layers_of(model, ())
+    default = layers_of(model, (), ANY)
     kinds = {name: type(layer).__name__ for name, layer in network.layers(shape).items()}
     tensors: dict[str, list[str]] = {}
     for alias, name in network.aliases.items():

@@ -81,14 +81,21 @@ def _preprocess(asked: str | None) -> str | Preprocess | None:
         ) from None
 
 
-def input_shape(model: Model) -> Shape:
-    """Return the shape of the model's input for one photograph, (1, C, H, W) or (1, H, W, C)."""
-    if model.size is None:
+ANY = (224, 224)  # what `layers` shows of a network that takes pictures of any size
+
+
+def input_shape(model: Model, size: tuple[int, int] | None = None) -> Shape:
+    """Return the shape of the model's input for one photograph, (1, C, H, W) or (1, H, W, C).
+
+    `size` is taken where the model has none of its own.
+    """
+    height, width = model.size or size or (0, 0)
+    if not height:
         raise ModelFormatError(
             f"model {model.name!r} takes pictures of any size or several inputs; say how its input is made with "
             f"--preprocess: {', '.join(PRESETS)}, or a .json file, or use Python"
         )
-    lengths = {"N": 1, "C": model.channels, "H": model.size[0], "W": model.size[1]}
+    lengths = {"N": 1, "C": model.channels, "H": height, "W": width}
     return tuple(lengths[axis] for axis in model.layout)
 
 
@@ -116,7 +123,7 @@ def classes_of(model: Model, asked: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(found))
 
 
-def layers_of(model: Model, asked: Sequence[str]) -> tuple[str, ...]:
+def layers_of(model: Model, asked: Sequence[str], size: tuple[int, int] | None = None) -> tuple[str, ...]:
     """Return the layers to explain: those asked for, each once, or the default; none where there is no default.
 
     Raises
@@ -124,7 +131,7 @@ def layers_of(model: Model, asked: Sequence[str]) -> tuple[str, ...]:
     UnknownLayerError
         If a layer is not there, or has no maps.
     """
-    shape = input_shape(model)
+    shape = input_shape(model, size)
     if not asked:
         with suppress(UnknownLayerError):
             return (default_layer(model.network, shape, explained_output(model)),)

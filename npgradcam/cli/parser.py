@@ -57,6 +57,14 @@ examples:
   npgradcam explain cat.jpg --model vgg16 --weights vgg16.pth --json --quiet
   npgradcam explain cat.jpg --model model.onnx --preprocess imagenet --labels labels.txt
 
+presets for --preprocess (H x W is the network's input):
+  imagenet  shorter side to 8/7 of the input, centre; / 255, - (0.485, 0.456, 0.406), / (0.229, 0.224, 0.225)
+  caffe     the same, BGR; - (103.939, 116.779, 123.68)
+  tf        centre 7/8; / 127.5 - 1          lite   centre 7/8, bicubic; (pixel - 127) / 128
+  unit      centre 7/8; / 255                none   whole picture, 0 to 255
+  a .json file: {"name": "mine", "size": [H, W], "mean": [...], "std": [...], "channels": "RGB"}, in pixels 0 to 255;
+  channels may be BGR or grey
+
 exit codes: 0 done; 2 usage, unknown class or layer, a folder that exists or cannot be written; 3 the model, its weights
 or labels; 4 a photograph (the others are done); 130 Ctrl-C (nothing is left half done); 1 a fault of npgradcam
 """
