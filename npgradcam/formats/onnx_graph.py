@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from npgradcam.errors import ModelFormatError, NpGradcamError, UnsupportedOperatorError
 from npgradcam.layers import Computed, Constant, Identity, Layer
+from npgradcam.layers.checking import NoShapeYetError
 from npgradcam.network import Node
 from npgradcam.topology import outcome
 from npgradcam.typing import Shape
@@ -203,12 +204,12 @@ class GraphInMaking:
         """Return the shape of a layer's output (or its value, where shapes decide it); None where that is open."""
         found: list[Known] = []
         for known in zip(*(self.known.get(source, (None,) * (1 + self.open)) for source in sources), strict=True):
-            read = known[-layer.settings :] if isinstance(layer, Computed) else known
-            late = isinstance(layer, (Computed, *MEASURED)) and not all(isinstance(k, np.ndarray) for k in read)
-            if isinstance(layer, MEASURED) and not late:
+            if isinstance(layer, MEASURED) and all(isinstance(k, np.ndarray) for k in known):
                 self.room.ask(layer, list(known))
             try:
-                found.append(None if late or any(k is None for k in known) else outcome(layer, list(known)))
+                found.append(None if any(k is None for k in known) else outcome(layer, list(known)))
+            except NoShapeYetError:  # it depends on numbers that arrive at run time
+                found.append(None)
             except (NpGradcamError, ValueError, IndexError, TypeError):
                 if not self.open:
                     raise

@@ -6,7 +6,6 @@ field once, whole numbers only, and the arrays one after the other from the firs
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections.abc import Mapping
@@ -19,6 +18,7 @@ from npgradcam.errors import MissingPackageError
 
 from ._source import MAX_BYTES, Source, open_source, shown
 from ._torch import MAX_LENGTH, MAX_NAME, MAX_RANK
+from .strict_json import read_json
 
 Array = NDArray[Any]
 
@@ -74,7 +74,7 @@ def _header(source: Source) -> dict[str, dict[str, Any]]:
     if not text.startswith(b"{"):
         source.fail(f"expected a safetensors file, got a header that begins with {text[:8]!r}")
     try:
-        header = json.loads(text.decode("utf-8"), object_pairs_hook=_once, parse_constant=_constant)
+        header = read_json(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         source.fail(f"the header is not the JSON that it should be: {str(error)[:100]}")
     notes = header.pop("__metadata__", {})
@@ -126,14 +126,3 @@ def _array(data: bytes | bytearray, dtype: str, shape: list[int]) -> Array:
 
 def _are_whole(values: object, most: int) -> bool:
     return isinstance(values, list) and all(type(v) is int and 0 <= v <= most for v in values)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return keys
-
-
-def _constant(text: str) -> Any:
-    raise ValueError(f"{text} is no number")

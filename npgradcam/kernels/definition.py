@@ -37,10 +37,7 @@ def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: i
         looked_at.reshape(x.shape[0], groups, -1, *looked_at.shape[2:]),
         optimize=True,
     )
-    y = y.reshape(x.shape[0], weight.shape[0], *sizes)
-    if store.bias is not None:
-        y = y + store.bias[:, None, None]
-    return np.ascontiguousarray(np.clip(y, store.low, store.high) if store.bounded else y)
+    return store.applied(y.reshape(x.shape[0], weight.shape[0], *sizes))
 
 
 def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, dilation: Pair, groups: int,

@@ -30,6 +30,11 @@ class Store(NamedTuple):
         """Whether anything is cut off."""
         return self.low > -math.inf or self.high < math.inf
 
+    def applied(self, sums: Array) -> Array:
+        """Return what is stored of (N, O, I, J) sums; the definition."""
+        y = sums if self.bias is None else sums + self.bias[:, None, None]
+        return np.ascontiguousarray(np.clip(y, self.low, self.high) if self.bounded else y)
+
 
 def output_size(length: int, kernel: int, stride: int, before: int, after: int, dilation: int = 1,
                 ceil: bool = False) -> int:

@@ -212,10 +212,7 @@ def plain(x: Array, transformed: Array, store: Store, before: Pair, sizes: Pair)
     V = np.einsum("ku,lv,ncijuv->klncij", B, B, d, optimize=True)
     M = np.einsum("kloc,klncij->klnoij", transformed.reshape(m + 2, m + 2, *transformed.shape[1:]), V, optimize=True)
     y = np.einsum("uk,vl,klnoij->noiujv", A, A, M, optimize=True)
-    y = y.reshape(*y.shape[:2], m * tiles[0], m * tiles[1])[:, :, : sizes[0], : sizes[1]]
-    if store.bias is not None:
-        y = y + store.bias[:, None, None]
-    return np.ascontiguousarray(np.clip(y, store.low, store.high) if store.bounded else y)
+    return store.applied(y.reshape(*y.shape[:2], m * tiles[0], m * tiles[1])[:, :, : sizes[0], : sizes[1]])
 
 
 def _floats(rows: Rows) -> Array:

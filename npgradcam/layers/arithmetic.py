@@ -7,7 +7,8 @@ no signal is computed for it. Where floating-point arithmetic has no number it g
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from functools import reduce
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,6 +158,13 @@ def _power(a: Any, b: Any) -> Any:
 class _Choice(Broadcasting):
     """One of the operands at every place: the winner gets the signal."""
 
+    choose: ClassVar[np.ufunc]
+
+    def forward(self, *xs: Array) -> tuple[Array, Any]:
+        shape = self.output_shape(*(x.shape for x in xs))
+        y = np.asarray(reduce(self.choose, self.operands(xs)))
+        return y, (shape, [x.shape for x in xs], y, xs)
+
     def backward(self, signal: Array, cache: Any) -> tuple[Array, ...]:
         # dxk = signal where xk won
         y, shapes, chosen, xs = cache
@@ -173,13 +181,7 @@ class Minimum(_Choice):
     """y = the smallest of x1, x2, ..., constant; a tie goes to the first that arrives; NaN wins and stays."""
 
     constant: Array | None = None
-
-    def forward(self, *xs: Array) -> tuple[Array, Any]:
-        shape = self.output_shape(*(x.shape for x in xs))
-        y, *others = self.operands(xs)
-        for x in others:
-            y = np.minimum(y, x)
-        return np.asarray(y), (shape, [x.shape for x in xs], np.asarray(y), xs)
+    choose: ClassVar[np.ufunc] = np.minimum
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -187,13 +189,7 @@ class Maximum(_Choice):
     """y = the largest of x1, x2, ..., constant; a tie goes to the first that arrives; NaN wins and stays."""
 
     constant: Array | None = None
-
-    def forward(self, *xs: Array) -> tuple[Array, Any]:
-        shape = self.output_shape(*(x.shape for x in xs))
-        y, *others = self.operands(xs)
-        for x in others:
-            y = np.maximum(y, x)
-        return np.asarray(y), (shape, [x.shape for x in xs], np.asarray(y), xs)
+    choose: ClassVar[np.ufunc] = np.maximum
 
 
 @dataclass(frozen=True, eq=False, repr=False)

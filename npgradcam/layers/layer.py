@@ -84,7 +84,8 @@ class Layer:
 class Rectifier(Layer):
     """A layer that cuts numbers off, one by one: the only kind of layer that the backward rules act on.
 
-    It supplies its own slope, read off its output y (the only thing it keeps), and takes the rule as an argument.
+    It supplies its own slope, read off the one array that it keeps (its output y, or its input where y does not tell),
+    and takes the rule as an argument.
     """
 
     def slope(self, y: Array) -> Any:

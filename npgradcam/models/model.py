@@ -19,11 +19,6 @@ from npgradcam.typing import Array, IntArray
 from .labels import Labels
 
 
-def expit(x: Array) -> Array:
-    """1 / (1 + exp(-x)), without an overflow."""
-    return np.asarray(np.exp(np.minimum(x, 0)) / (1 + np.exp(-np.abs(x))))
-
-
 @dataclass(frozen=True)
 class Prediction:
     """One line of what a network says of an image: `logit` as it is, and what it means.
@@ -174,7 +169,8 @@ class Model:
             order = np.lexsort((-logits, -probability))
         else:
             e = np.exp(wide - wide.max())
-            probability = expit(wide) if last is not None and isinstance(last.layer, Sigmoid) else e / e.sum()
+            ends = last is not None and isinstance(last.layer, Sigmoid)
+            probability = Sigmoid().forward(wide)[0] if ends else e / e.sum()
             order = np.argsort(-logits, kind="stable")
         return [
             Prediction(rank, int(i), self.label(int(i)), float(logits[i]), float(probability[i]))

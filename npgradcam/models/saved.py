@@ -13,6 +13,7 @@ from typing import Any
 
 from npgradcam.errors import ModelFormatError
 from npgradcam.formats import network_of_record, read_npz, record_of, write_npz
+from npgradcam.formats.strict_json import read_json
 from npgradcam.images import Preprocess
 from npgradcam.kernels import Backend
 from npgradcam.network import Network
@@ -85,7 +86,7 @@ def read_model(path: str | os.PathLike[str], dtype: str = "float32", backend: Ba
             f"loaded with load(NAME, {str(path)!r})"
         )
     try:
-        record = json.loads(str(text), object_pairs_hook=_once, parse_constant=_constant)
+        record = read_json(str(text))
         return _model(record, arrays, path, dtype, backend)
     except ModelFormatError as error:
         raise ModelFormatError(f"{path}: {error}") from None
@@ -122,14 +123,3 @@ def _labels(record: Any) -> Labels | None:
     ):
         raise ModelFormatError("expected labels as a list with a list of names for each class")
     return Labels(tuple(tuple(names) for names in record))
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    keys = dict(pairs)
-    if len(keys) != len(pairs):
-        raise ValueError("a key twice")
-    return keys
-
-
-def _constant(text: str) -> Any:
-    raise ValueError(f"{text}, which is not JSON")

@@ -9,7 +9,7 @@ instead. The new weights are computed in float64 and rounded once.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Set
+from collections.abc import Callable, Set
 from dataclasses import replace
 
 import numpy as np
@@ -21,16 +21,23 @@ from npgradcam.typing import Array
 
 def fold(network: Topology, keep: Set[str]) -> Topology:
     """Return the graph without affine layers that follow a linear one; a node that is kept, or read twice, stays."""
+    return join(network, keep, _folded)
+
+
+def join(network: Topology, keep: Set[str], joined: Callable[[Layer, Layer], Layer | None]) -> Topology:
+    """Return the graph with one node for two that follow each other wherever `joined` makes one layer of theirs.
+
+    The one takes the name of the second. A first that is kept, or that another node reads as well, stays.
+    """
     readers = Counter(name for node in network.nodes for name in node.inputs)
     done: dict[str, Node] = {}
     for node in network.nodes:
         before = done.get(node.inputs[0]) if len(node.inputs) == 1 else None
-        folded = None
         if before is not None and before.name not in keep and readers[before.name] == 1:
-            folded = _folded(before.layer, node.layer)
-        if folded is not None and before is not None:
-            del done[before.name]
-            node = Node(node.name, folded, before.inputs)
+            layer = joined(before.layer, node.layer)
+            if layer is not None:
+                del done[before.name]
+                node = Node(node.name, layer, before.inputs)
         done[node.name] = node
     return replace_nodes(network, tuple(done.values()))
 

@@ -7,7 +7,6 @@ The fused layer keeps y, from which the slope can be read, and takes the rule li
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Set
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +16,10 @@ import numpy as np
 from npgradcam import kernels
 from npgradcam.layers import Clip, Conv2d, Layer, Rectifier, ReLU
 from npgradcam.rules import Rule, deconvnet, gradient, guided
-from npgradcam.topology import Node, Topology
+from npgradcam.topology import Topology
 from npgradcam.typing import Array, Shape
 
-from .fold import replace_nodes
+from .fold import join
 
 # what each rule looks at: whether the signal is positive, and the slope
 _FLAGS: dict[Rule, tuple[bool, bool]] = {gradient: (False, True), deconvnet: (True, False), guided: (True, True)}
@@ -79,15 +78,8 @@ class ConvRectifier(Layer):
 
 def fuse(network: Topology, keep: Set[str]) -> Topology:
     """Return the graph with each rectifier in the convolution before it; a node that is kept, or read twice, stays."""
-    readers = Counter(name for node in network.nodes for name in node.inputs)
-    done: dict[str, Node] = {}
-    for node in network.nodes:
-        before = done.get(node.inputs[0]) if len(node.inputs) == 1 else None
-        if (
-            before is not None and before.name not in keep and readers[before.name] == 1
-            and isinstance(before.layer, Conv2d) and isinstance(node.layer, (ReLU, Clip))
-        ):
-            del done[before.name]
-            node = Node(node.name, ConvRectifier(before.layer, node.layer), before.inputs)
-        done[node.name] = node
-    return replace_nodes(network, tuple(done.values()))
+    return join(network, keep, _fused)
+
+
+def _fused(conv: Layer, gate: Layer) -> Layer | None:
+    return ConvRectifier(conv, gate) if isinstance(conv, Conv2d) and isinstance(gate, (ReLU, Clip)) else None
