@@ -1,0 +1,278 @@
+"""A convolution on blocks of channels as one or more passes of a compiled loop, planned once and run many times.
+
+A pass writes a grid of the cells of y; a tap reads, for all of them, cells of x at one fixed distance:
+
+    y[grid cell g] = store( bias + sum_t w_t x[start_g + tap_t] )
+
+Forward is one pass over all cells of y. Backward, the cells of x that lie in the same phase of the stride are paid by the
+same taps, so its adjoint has stride x stride passes, each over every stride-th row and column of x.
+
+Every table is compared with the frames when the pass is made, and every array with its frame when it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Array, IntArray, Pair, Quad
+
+from .frames import LANES, Frame, Grid, expect_inside, lines, whole
+
+ADD, GATE, POSITIVE = 1, 2, 4  # what is done besides: bits, as in `kernels.vector`
+
+
+class Window(NamedTuple):
+    """How a kernel of U x V cells slides: s i + d u - p."""
+
+    kernel: Pair
+    stride: Pair = (1, 1)
+    padding: Pair = (0, 0)
+    dilation: Pair = (1, 1)
+
+
+class Taps(NamedTuple):
+    """The part of a convolution that one pass computes: which taps (u, v), from which cells of x, to which of y."""
+
+    to: Grid
+    start: Pair  # the cell of x that tap (0, 0) of the first cell of y reads
+    step: Pair  # how far that cell moves from one cell of y to the next
+    rows: tuple[tuple[int, int], ...]  # of each tap row: u, and how many rows below the start it reads
+    columns: tuple[tuple[int, int], ...]
+
+    @property
+    def halo(self) -> tuple[int, int, int, int]:
+        """The first and last row and column that are read, as (first row, first column, last row, last column)."""
+        firsts, lasts = [], []
+        for axis, moves in enumerate((self.rows, self.columns)):
+            offsets = [move for _, move in moves] or [0]
+            firsts.append(self.start[axis] + min(offsets))
+            lasts.append(self.start[axis] + max(offsets) + self.step[axis] * (self.to.count[axis] - 1))
+        return (*firsts, *lasts)  # type: ignore[return-value]
+
+
+def forward_taps(window: Window, sizes: Pair) -> list[Taps]:
+    """Return the one pass that computes all cells (I, J) of y."""
+    rows, columns = (tuple((u, d * u) for u in range(k)) for k, d in zip(window.kernel, window.dilation, strict=True))
+    start = (-window.padding[0], -window.padding[1])
+    return [Taps(Grid((0, 0), (1, 1), sizes), start, window.stride, rows, columns)]
+
+
+def adjoint_taps(window: Window, sizes: Pair) -> list[Taps]:
+    """Return the passes that compute all cells (H, W) of the signal at x from the signal at y.
+
+    s i + d u - p = h: in the phase r = (h + p) mod s of the rows only taps with d u mod s = r pay, from i = (h + p - d u) / s.
+    """
+    axes = [list(_phases(*axis)) for axis in zip(*window, sizes, strict=True)]
+    return [
+        Taps(Grid((h, w), window.stride, (n, m)), (i, j), (1, 1), rows, columns)
+        for h, n, i, rows in axes[0] for w, m, j, columns in axes[1]
+    ]
+
+
+def _phases(kernel: int, stride: int, padding: int, dilation: int,
+            length: int) -> Iterator[tuple[int, int, int, tuple[tuple[int, int], ...]]]:
+    """Yield for each phase: its first cell of x, how many there are, the cell i of y for d u = r, and its taps."""
+    for phase in range(min(stride, length)):
+        r = (phase + padding) % stride
+        first = (phase + padding - r) // stride
+        taps = tuple((u, -(dilation * u - r) // stride) for u in range(kernel) if dilation * u % stride == r)
+        yield phase, -(-(length - phase) // stride), first, taps
+
+
+def halo(taps: list[Taps], frame: Frame) -> Quad:
+    """Return how many zeros around a picture these passes read: (top, left, bottom, right)."""
+    seen = [part.halo for part in taps]
+    return (-min(s[0] for s in seen), -min(s[1] for s in seen),
+            max(s[2] for s in seen) + 1 - frame.height, max(s[3] for s in seen) + 1 - frame.width)
+
+
+@dataclass(frozen=True, eq=False)
+class Pass:
+    """One call of a compiled loop, ready but for its arrays.
+
+    `other` and `kept` are the frames of what is added and of what a rectifier kept; without them, those of y stand in.
+    """
+
+    loops: Callable[..., None]
+    weight: Array
+    bias: Array
+    taps: IntArray
+    x_lines: IntArray
+    y_lines: IntArray
+    o_lines: IntArray
+    k_lines: IntArray
+    sizes: tuple[int, int, int]  # blocks of y, cells a line, how far apart they lie in y
+    frames: tuple[Frame, Frame, Frame, Frame]  # of x, y, other and kept
+
+    def run(self, x: Array, y: Array, other: Array | None = None, kept: Array | None = None,
+            low: float = -np.inf, high: float = np.inf, what: int = 0) -> None:
+        """Write min(max(sum + other, low), high) to y, or what a rectifier that kept `kept` lets through."""
+        other, kept = y if other is None else other, y if kept is None else kept
+        flat, strides = [], []
+        for name, array, frame in zip("x y other kept".split(), (x, y, other, kept), self.frames, strict=True):
+            n = len(array)
+            if array.size != n * frame.image or n not in (1, len(y)) or array.dtype != np.float32:
+                raise ShapeError(f"{name}: expected {len(y)} images in {frame}, got {array.dtype} {array.shape}")
+            flat.append(array.reshape(-1) if array.flags.c_contiguous else np.ascontiguousarray(array).reshape(-1))
+            strides += [frame.image if n > 1 else 0, frame.block]
+        B, J, apart = self.sizes
+        depth = strides[1] if self.weight.ndim == 3 else self.weight[0].size
+        where = (len(y), B, J, apart, strides[0], depth, *strides[2:])
+        self.loops(flat[0], self.x_lines, self.taps, self.weight.reshape(-1), self.bias, flat[1], self.y_lines,
+                   flat[2], self.o_lines, flat[3], self.k_lines, where, np.float32(low), np.float32(high), what)
+
+
+def dense(weight: Array, bias: Array | None, taps: list[Taps], source: Frame, target: Frame,
+          other: Frame | None = None, kept: Frame | None = None) -> list[Pass]:
+    """Return the passes of a convolution in which every channel of y looks at every channel of x.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (O, C, U, V)
+        For the adjoint with the two channels exchanged.
+    """
+    from . import compiled_blocks
+
+    done = []
+    for part in taps:
+        if not part.rows or not part.columns:
+            continue
+        L, moves, packed = _packed(weight, part, source)
+        frames = (source, target, other or target, kept or target)
+        J, starts = _starts(part, frames)
+        P, Q = register_block(J, target.blocks)
+        tables = (packed, _bias(bias, target), np.array(moves, np.int64), *starts)
+        sizes = (target.blocks, J, part.to.step[1] * LANES)
+        loops = compiled_blocks.dense(P, Q, L, part.step[1] * source.lanes)
+        done.append(_checked(Pass(loops, *tables, sizes, frames), part, L, 1))
+    return done
+
+
+def depthwise(weight: Array, bias: Array | None, taps: list[Taps], source: Frame, target: Frame,
+              other: Frame | None = None, kept: Frame | None = None) -> list[Pass]:
+    """Return the passes of a convolution in which channel c of y looks at channel c of x alone.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (C, U, V)
+    """
+    from . import compiled_blocks
+
+    done = []
+    for part in taps:
+        if not part.rows or not part.columns:
+            continue
+        packed = np.zeros((target.blocks * LANES, len(part.rows), len(part.columns)), np.float32)
+        packed[: target.channels] = weight[:, [u for u, _ in part.rows]][:, :, [v for v, _ in part.columns]]
+        packed = packed.reshape(target.blocks, LANES, -1).transpose(0, 2, 1).copy()  # (blocks, taps, LANES)
+        moves = [du * source.row + dv * LANES for _, du in part.rows for _, dv in part.columns]
+        frames = (source, target, other or target, kept or target)
+        J, starts = _starts(part, frames)
+        tables = (packed, _bias(bias, target), np.array(moves, np.int64), *starts)
+        sizes = (target.blocks, J, part.to.step[1] * LANES)
+        P = max(p for p in PIXELS if p <= J)
+        loops = compiled_blocks.depthwise(P, part.step[1] * LANES)
+        done.append(_checked(Pass(loops, *tables, sizes, frames), part, LANES, target.blocks))
+    return done
+
+
+PIXELS = (1, 2, 4, 7, 14)  # cells that one register block of a depthwise convolution computes
+
+
+def _packed(weight: Array, part: Taps, source: Frame) -> tuple[int, list[int], Array]:
+    """Return L, where each tap reads, and the weights as (blocks of y, taps, L, LANES), zeros where channels end."""
+    us, vs = [u for u, _ in part.rows], [v for v, _ in part.columns]
+    chosen = weight[:, :, us][:, :, :, vs]
+    O, C, U, V = chosen.shape
+    blocks = -(-O // LANES)
+    if source.lanes < LANES:  # few channels: the cells of a tap row lie one after the other
+        if [move for _, move in part.columns] != list(range(V)):
+            raise ShapeError("a picture of few channels is read by kernels without holes only")
+        held = np.zeros((blocks * LANES, U, V, C), np.float32)
+        held[:O] = chosen.transpose(0, 2, 3, 1)
+        packed = held.reshape(blocks, LANES, U, V * C).transpose(0, 2, 3, 1)
+        return V * C, [du * source.row for _, du in part.rows], np.ascontiguousarray(packed)
+    L = LANES // 2 if 0 < C % LANES <= LANES // 2 and C < 4 * LANES else LANES  # few zeros beyond the channels
+    parts = -(-C // L)
+    held = np.zeros((blocks * LANES, parts * L, U, V), np.float32)
+    held[:O, :C] = chosen
+    packed = held.reshape(blocks, LANES, parts, L, U, V).transpose(0, 2, 4, 5, 3, 1)
+    moves = [
+        c * L // LANES * source.block + c * L % LANES + du * source.row + dv * LANES
+        for c in range(parts) for _, du in part.rows for _, dv in part.columns
+    ]
+    return L, moves, np.ascontiguousarray(packed).reshape(blocks, -1, L, LANES)
+
+
+def _bias(bias: Array | None, target: Frame) -> Array:
+    held = np.zeros(target.blocks * LANES, np.float32)
+    if bias is not None:
+        held[: target.channels] = bias
+    return held
+
+
+def _starts(part: Taps, frames: tuple[Frame, ...]) -> tuple[int, list[IntArray]]:
+    """Return how many cells a line has, and where each line begins in x, y, other and kept."""
+    source, *written = frames
+    H, W = part.to.count
+    flat = part.step == part.to.step == (1, 1) and all(frame.tight and frame.width == W for frame in frames)
+    if flat and part.start == (0, 0) and part.to == whole(written[0]) and max(len(part.rows), len(part.columns)) == 1:
+        J, cells = _cut(H * W)
+        return J, [frame.at(0, 0) + cells * frame.lanes for frame in frames]
+    here = Grid(part.start, part.step, part.to.count)
+    return W, [lines(source, here), *(lines(frame, part.to) for frame in written)]
+
+
+def _cut(cells: int) -> tuple[int, IntArray]:
+    """Cut a picture without zeros between its rows into lines of equal length; the last may overlap the one before."""
+    P = register_block(cells, 4)[0]
+    J = max((m * P for m in (1, 2, 4, 8) if cells % (m * P) == 0), default=P)
+    return J, np.minimum(np.arange(0, cells, J, dtype=np.int64), cells - J)
+
+
+def _checked(made: Pass, part: Taps, L: int, blocks: int) -> Pass:
+    """Return the pass if all its tables stay inside its frames."""
+    B, J, apart = made.sizes
+    source, *written = made.frames
+    zero = np.zeros(1, np.int64)
+    expect_inside("x", source, made.x_lines, made.taps, (J - 1) * part.step[1] * source.lanes + L, blocks)
+    for name, frame, starts in zip(("y", "other", "kept"), written, (made.y_lines, made.o_lines, made.k_lines), strict=True):
+        if frame.blocks != B or len(starts) != len(made.x_lines):
+            raise ShapeError(f"{name}: expected {B} blocks and {len(made.x_lines)} lines, got {frame}")
+        expect_inside(name, frame, starts, zero, (J - 1) * apart + LANES, B)
+    return made
+
+
+@cache
+def register_block(cells: int, blocks: int) -> Pair:
+    """Return how many cells of a line, and blocks of channels of y, one register block sums.
+
+    The best of those that fit the registers is the one that computes the fewest cells twice at the end of a line, then
+    the one that loads least for a multiplication.
+    """
+    fitting = [(p, q) for p, q in register_blocks() if p <= cells and q <= blocks]
+
+    def cost(shape: Pair) -> float:
+        p, q = shape
+        tiles = -(-cells // p) * -(-blocks // q)
+        return tiles * (max(p * q, 8) + 0.15 * (p + q) + 1)
+
+    return min(fitting, key=cost)
+
+
+@cache
+def register_blocks() -> tuple[Pair, ...]:
+    """Return the register blocks for this processor: P cells times Q blocks of sums, and room for what is multiplied."""
+    from llvmlite import binding
+    from numba import config
+
+    features = config.CPU_FEATURES if config.CPU_FEATURES is not None else binding.get_host_cpu_features().flatten()
+    if "+avx512f" in features:  # 32 registers, each a whole vector
+        return ((14, 2), (14, 1), (7, 4), (7, 2), (7, 1), (16, 1), (12, 2), (10, 2), (4, 4), (4, 1), (2, 1), (1, 4), (1, 1))
+    return ((6, 1), (5, 1), (4, 1), (3, 2), (2, 1), (1, 1))  # 16 of half a vector (AVX2), or 32 of a quarter (NEON)
