@@ -44,14 +44,14 @@ class Network(Topology):
         From a graph, and the nodes that somebody will look at, to a graph that gives the same answer faster; see
         `npgradcam.rewrites.optimise`. What is seen of a network does not depend on it.
     choose : function, optional
-        From the rewritten graph, and the shape of everything, to a graph whose layers are computed by other algorithms;
-        see `npgradcam.rewrites.choose`.
+        From the rewritten graph, the shape of everything, and the nodes that somebody will look at, to a graph whose
+        layers are computed by other algorithms; see `npgradcam.rewrites.choose`.
     """
 
     dtype: str = "float32"
     backend: kernels.Backend = "auto"
     rewrite: Callable[[Topology, Set[str]], Topology] | None = None
-    choose: Callable[[Topology, Mapping[str, Shape]], Topology] | None = None
+    choose: Callable[[Topology, Mapping[str, Shape], Set[str]], Topology] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -125,11 +125,11 @@ class Network(Topology):
         """Return the graph that is run where these nodes will be looked at: the rewritten one, or this one."""
         kept, rewrite, choose = frozenset(keep), self.rewrite, self.choose
         plan: Topology = self if rewrite is None else self.remember("plan", kept, lambda: rewrite(self, kept))
-        if choose is None or images is None:
+        if choose is None or images is None or not kernels.vectorised(self.backend):
             return plan
         about = self.given(images)
         try:
-            return self.remember("plan at", (kept, about), lambda: choose(plan, self.shapes(dict(about))))
+            return self.remember("plan at", (kept, about), lambda: choose(plan, self.shapes(dict(about)), kept))
         except NoShapeYetError:
             return plan
 

@@ -16,12 +16,12 @@ from npgradcam.typing import Array, IntArray, Pair, Quad, Shape
 
 from . import definition, geometry
 from .geometry import Store
-from .session import Backend, backend, in_session, session, warmup
+from .session import Backend, backend, in_session, session, vectorised, warmup
 
 __all__ = [
     "Backend", "Padding", "Store",
     "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "gate", "geometry", "max_pool2d",
-    "max_pool2d_adjoint", "resolve", "session", "warmup",
+    "max_pool2d_adjoint", "resolve", "session", "vectorised", "warmup",
 ]
 
 Padding = Quad | Literal["same", "same_lower"]

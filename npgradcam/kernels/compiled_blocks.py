@@ -15,7 +15,8 @@ from typing import Any
 from numba import njit, prange
 
 from . import vector
-from .vector import LANES, VERSION, multiply, scale
+from .frames import LANES
+from .vector import VERSION, largest, multiply, pay_largest, scale
 
 
 def compiled(loops: Callable[..., None]) -> Callable[..., None]:
@@ -78,3 +79,102 @@ def depthwise(P: int, step: int) -> Callable[..., None]:
                           what + 0 * version)
 
     return depthwise
+
+
+@cache
+def max_pool() -> Callable[..., None]:
+    """Return the loops that take the largest cell of each window."""
+    version = VERSION
+
+    @compiled
+    def max_pool(x, x_where, y, y_where, window, sizes):  # type: ignore[no-untyped-def]
+        # y[n,b,i,j] = max_{u,v} x[n, b, s i + d u - p, s j + d v - p] over the cells of the picture
+        x_n, x_block, x_row, x_first = x_where
+        y_n, y_block, y_row, y_first = y_where
+        N, B, H, W, I, J = sizes
+        for task in prange(N * B * I):
+            n, b, i = task // (B * I), task // I % B, task % I
+            top, u, rows = _inside(i, H, window[0], window[2], window[4], window[6])
+            for j in range(J):
+                left, v, columns = _inside(j, W, window[1], window[3], window[5], window[7])
+                largest(x, n * x_n + b * x_block + x_first + top * x_row + left * LANES, rows, window[6] * x_row,
+                        columns, window[7] * LANES,
+                        y, n * y_n + b * y_block + y_first + i * y_row + j * LANES + 0 * version * (u + v))
+
+    return max_pool
+
+
+@cache
+def max_pool_adjoint() -> Callable[..., None]:
+    """Return the loops that pay each window's signal to the first of its largest cells; dx holds zeros before."""
+    version = VERSION
+
+    @compiled
+    def max_pool_adjoint(signal, s_where, y, y_where, x, x_where, dx, d_where, window, sizes):  # type: ignore[no-untyped-def]
+        s_n, s_block, s_row, s_first = s_where
+        y_n, y_block, y_row, y_first = y_where
+        x_n, x_block, x_row, x_first = x_where
+        d_n, d_block, d_row, d_first = d_where
+        N, B, H, W, I, J = sizes
+        for task in prange(N * B):  # windows may overlap: one thread pays all of a block
+            n, b = task // B, task % B
+            for i in range(I):
+                top, u, rows = _inside(i, H, window[0], window[2], window[4], window[6])
+                for j in range(J):
+                    left, v, columns = _inside(j, W, window[1], window[3], window[5], window[7])
+                    pay_largest(signal, n * s_n + b * s_block + s_first + i * s_row + j * LANES,
+                                x, n * x_n + b * x_block + x_first + top * x_row + left * LANES,
+                                window[6] * x_row, window[7] * LANES,
+                                dx, n * d_n + b * d_block + d_first + top * d_row + left * LANES,
+                                window[6] * d_row, window[7] * LANES, rows, columns,
+                                y, n * y_n + b * y_block + y_first + i * y_row + j * LANES + 0 * version * (u + v))
+
+    return max_pool_adjoint
+
+
+@njit(inline="always")
+def _inside(i, length, kernel, stride, padding, dilation):  # type: ignore[no-untyped-def]
+    """Return the first cell of window i that lies in the picture, which of its taps that is, and how many do."""
+    start = stride * i - padding
+    first = (dilation - 1 - start) // dilation if start < 0 else 0
+    last = min(kernel - 1, (length - 1 - start) // dilation)
+    return start + dilation * first, first, last - first + 1
+
+
+@cache
+def pack() -> Callable[..., None]:
+    """Return the loops that put a picture in its frame."""
+
+    @compiled
+    def pack(x, y, top, left):  # type: ignore[no-untyped-def]
+        # y[n, c / lanes, top + h, left + w, c mod lanes] = x[n, c, h, w]; x (N, C, H, W), y a frame with zeros around
+        N, C, H, W = x.shape
+        B, lanes = y.shape[1], y.shape[4]
+        for task in prange(N * B * H):
+            n, b, h = task // (B * H), task // H % B, task % H
+            row = y[n, b, top + h, left : left + W]
+            for l in range(lanes):
+                c = b * lanes + l
+                for w in range(W):
+                    row[w, l] = x[n, c, h, w] if c < C else 0
+
+    return pack
+
+
+@cache
+def unpack() -> Callable[..., None]:
+    """Return the loops that take a picture out of its frame."""
+
+    @compiled
+    def unpack(y, x, top, left):  # type: ignore[no-untyped-def]
+        # x[n, c, h, w] = y[n, c / lanes, top + h, left + w, c mod lanes]
+        N, C, H, W = x.shape
+        B, lanes = y.shape[1], y.shape[4]
+        for task in prange(N * B):
+            n, b = task // B, task % B
+            for l in range(min(lanes, C - b * lanes)):
+                for h in range(H):
+                    for w in range(W):
+                        x[n, b * lanes + l, h, w] = y[n, b, top + h, left + w, l]
+
+    return unpack

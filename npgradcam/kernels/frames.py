@@ -83,6 +83,10 @@ class Frame(NamedTuple):
         inner[:, :, :, : self.left] = inner[:, :, :, self.left + self.width :] = 0
         return x
 
+    def cells(self, x: Array) -> Array:
+        """Return a view of an array in this frame without the zeros around: (N, blocks, H, W, lanes)."""
+        return x[:, :, self.top : self.top + self.height, self.left : self.left + self.width]
+
     def check(self, what: str, x: Array, images: int | None = None) -> Array:
         """Return the array as one line of numbers, or refuse it: no kernel sees an array that does not fit."""
         if x.shape != self.shape(len(x) if images is None else images) or x.dtype != np.float32:
@@ -124,7 +128,7 @@ def whole(frame: Frame) -> Grid:
 def pack(x: Array, frame: Frame) -> Array:
     """Return a picture (N, C, H, W) in its frame; the definition."""
     y = np.zeros(frame.shape(len(x)), np.float32)
-    inner = y[:, :, frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
+    inner = frame.cells(y)
     for c in range(frame.channels):
         inner[:, c // frame.lanes, :, :, c % frame.lanes] = x[:, c]
     return y
@@ -132,6 +136,5 @@ def pack(x: Array, frame: Frame) -> Array:
 
 def unpack(y: Array, frame: Frame) -> Array:
     """Return the picture (N, C, H, W) in a frame; the definition."""
-    inner = y[:, :, frame.top : frame.top + frame.height, frame.left : frame.left + frame.width]
-    flat = inner.transpose(0, 1, 4, 2, 3).reshape(len(y), -1, frame.height, frame.width)
+    flat = frame.cells(y).transpose(0, 1, 4, 2, 3).reshape(len(y), -1, frame.height, frame.width)
     return np.ascontiguousarray(flat[:, : frame.channels])

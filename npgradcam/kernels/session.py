@@ -69,6 +69,15 @@ def choose(name: Backend) -> ModuleType:
     return definition if numba.config.DISABLE_JIT and name == "auto" else compiled
 
 
+def vectorised(name: Backend) -> bool:
+    """Whether these kernels come with vector code: not where nothing is compiled."""
+    if choose(name) is definition:
+        return False
+    import numba
+
+    return not numba.config.DISABLE_JIT
+
+
 @contextmanager
 def session(name: Backend = "auto") -> Iterator[None]:
     """Run a block with those kernels and one BLAS thread; sessions nest and overlap across threads."""

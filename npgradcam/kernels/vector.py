@@ -262,3 +262,58 @@ def _passed(e: Any, signal: Any, kept_at: Any, low: Any, high: Any, zero: Any) -
     gated = b.select(b.or_(is_open, unsloped), signal, b.fmul(signal, zero))
     negative = b.select(e.flag(e.what, POSITIVE), b.fcmp_ordered("<", signal, zero), ir.Constant(is_open.type, None))
     return b.select(negative, zero, gated)
+
+
+@intrinsic(prefer_literal=True)
+def largest(typing, x, x_at, rows, row_step, columns, column_step, y, y_at):  # type: ignore[no-untyped-def]
+    """Emit `_largest`."""
+    return emitted(_largest, [], x=x, x_at=x_at, rows=rows, row_step=row_step, columns=columns,
+                   column_step=column_step, y=y, y_at=y_at)
+
+
+def _largest(e: Any) -> None:
+    """y = the largest of rows x columns cells of x, lane by lane; a NaN wins and stays."""
+    def row(u: Any, best: list[Any]) -> list[Any]:
+        start = e.add(e.x_at, e.builder.mul(u, e.row_step))
+
+        def cell(v: Any, best: list[Any]) -> list[Any]:
+            value = e.load("x", e.add(start, e.builder.mul(v, e.column_step)))
+            return [e.builder.select(_beats(e, value, best[0]), value, best[0])]
+
+        return e.loop(e.columns, best, cell)
+
+    e.store("y", e.y_at, e.loop(e.rows, [e.constant(float("-inf"))], row)[0])
+
+
+def _beats(e: Any, value: Any, best: Any) -> Any:
+    """Where a cell takes the lead: larger than the best, or NaN where the best is a number."""
+    return e.builder.and_(e.builder.fcmp_unordered("<", best, value), e.builder.fcmp_ordered("==", best, best))
+
+
+@intrinsic(prefer_literal=True)
+def pay_largest(typing, signal, s_at, x, x_at, x_row, x_column, dx, d_at, d_row, d_column,  # type: ignore[no-untyped-def]
+                rows, columns, y, y_at):
+    """Emit `_pay_largest`."""
+    return emitted(_pay_largest, [], signal=signal, s_at=s_at, x=x, x_at=x_at, x_row=x_row, x_column=x_column, dx=dx,
+                   d_at=d_at, d_row=d_row, d_column=d_column, rows=rows, columns=columns, y=y, y_at=y_at)
+
+
+def _pay_largest(e: Any) -> None:
+    """dx of the first cell that equals the largest, y, gets the signal, lane by lane."""
+    b = e.builder
+    signal, best, zero = e.load("signal", e.s_at), e.load("y", e.y_at), e.constant(0.0)
+    no_number = b.fcmp_unordered("uno", best, best)
+
+    def row(u: Any, paid: list[Any]) -> list[Any]:
+        x_start, d_start = e.add(e.x_at, b.mul(u, e.x_row)), e.add(e.d_at, b.mul(u, e.d_row))
+
+        def cell(v: Any, paid: list[Any]) -> list[Any]:
+            value, place = e.load("x", e.add(x_start, b.mul(v, e.x_column))), e.add(d_start, b.mul(v, e.d_column))
+            wins = b.or_(b.fcmp_ordered("==", value, best), b.and_(no_number, b.fcmp_unordered("uno", value, value)))
+            now = b.and_(wins, b.not_(paid[0]))
+            e.store("dx", place, b.fadd(e.load("dx", place), b.select(now, signal, zero)))
+            return [b.or_(paid[0], now)]
+
+        return e.loop(e.columns, paid, cell)
+
+    e.loop(e.rows, [ir.Constant(ir.VectorType(ir.IntType(1), LANES), None)], row)

@@ -122,8 +122,7 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     _check_labels(model)
     if not optimise:
         return model
-    choose = rewrites.choose if optimise == "winograd" else None
-    return replace(model, network=replace(model.network, rewrite=rewrites.optimise, choose=choose))
+    return replace(model, network=replace(model.network, rewrite=rewrites.optimise, choose=rewrites.choose))
 
 
 _ELSEWHERE = (".h5", ".keras", ".tflite", ".pb", ".mlmodel", ".engine")  # files that other tools read

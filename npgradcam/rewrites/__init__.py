@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
 
 from npgradcam.topology import Topology
+from npgradcam.typing import Shape
 
 from .fold import fold
 from .fuse import fuse
-from .winograd import choose
 
 __all__ = ["choose", "fold", "fuse", "optimise"]
 
@@ -24,3 +24,10 @@ def optimise(network: Topology, keep: Set[str]) -> Topology:
         Any other node may be gone.
     """
     return fuse(fold(network, keep), keep)
+
+
+def choose(network: Topology, shapes: Mapping[str, Shape], keep: Set[str]) -> Topology:
+    """Return the graph with pictures in blocks of channels, and an algorithm for each convolution by its shape."""
+    from .blocks import block  # needs Numba
+
+    return block(network, shapes, keep)
