@@ -114,18 +114,27 @@ class Pass:
             low: float = -np.inf, high: float = np.inf, what: int = 0) -> None:
         """Write min(max(sum + other, low), high) to y, or what a rectifier that kept `kept` lets through."""
         other, kept = y if other is None else other, y if kept is None else kept
-        flat, strides = [], []
-        for name, array, frame in zip("x y other kept".split(), (x, y, other, kept), self.frames, strict=True):
-            n = len(array)
-            if array.size != n * frame.image or n not in (1, len(y)) or array.dtype != np.float32:
-                raise ShapeError(f"{name}: expected {len(y)} images in {frame}, got {array.dtype} {array.shape}")
-            flat.append(array.reshape(-1) if array.flags.c_contiguous else np.ascontiguousarray(array).reshape(-1))
-            strides += [frame.image if n > 1 else 0, frame.block]
+        flat, strides = self.flat(self.frames, x, y, other, kept)
         B, J, apart = self.sizes
         depth = strides[1] if self.weight.ndim == 3 else self.weight[0].size
         where = (len(y), B, J, apart, strides[0], depth, *strides[2:])
         self.loops(flat[0], self.x_lines, self.taps, self.weight.reshape(-1), self.bias, flat[1], self.y_lines,
                    flat[2], self.o_lines, flat[3], self.k_lines, where, np.float32(low), np.float32(high), what)
+
+    @staticmethod
+    def flat(frames: tuple[Frame, ...], *arrays: Array) -> tuple[list[Array], list[int]]:
+        """Return x, y, other and kept as lines of numbers, and how far apart images and blocks lie in each.
+
+        Every array must be of its frame, with as many images as y, or one that serves all.
+        """
+        flat, strides, images = [], [], len(arrays[1])
+        for name, array, frame in zip("x y other kept".split(), arrays, frames, strict=True):
+            n = len(array)
+            if array.size != n * frame.image or n not in (1, images) or array.dtype != np.float32:
+                raise ShapeError(f"{name}: expected {images} images in {frame}, got {array.dtype} {array.shape}")
+            flat.append(array.reshape(-1) if array.flags.c_contiguous else np.ascontiguousarray(array).reshape(-1))
+            strides += [frame.image if n > 1 else 0, frame.block]
+        return flat, strides
 
 
 def dense(weight: Array, bias: Array | None, taps: list[Taps], source: Frame, target: Frame,

@@ -1,0 +1,112 @@
+"""Winograd's convolution on blocks of channels, planned once and run many times, like `kernels.passes`.
+
+A tile is m x m cells of y and the (m + 2)^2 cells of x that they look at. Two ways to go through the three steps
+(transform, multiply, transform back): with few channels a task takes some tiles through all three in its core's own
+cache; with many channels the kernels are larger than the tiles, so all threads do one step after the other and read the
+kernels once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgradcam.errors import ShapeError
+from npgradcam.typing import Array, IntArray, Pair, Quad
+
+from . import compiled_blocks, winograd
+from .frames import LANES, Frame
+from .passes import Pass, register_block
+
+OWN, SHARED = 280_000, 3_600_000  # numbers in V and its product: for one core's cache, and for the one all share
+
+
+def halo(m: int, padding: Pair, frame: Frame, sizes: Pair) -> Quad:
+    """Return how many zeros around x its tiles read."""
+    beyond = [m * -(-count // m) + 2 - before - length
+              for count, before, length in zip(sizes, padding, (frame.height, frame.width), strict=True)]
+    return (*padding, *beyond)  # type: ignore[return-value]
+
+
+def transformed(weight: Array, m: int) -> Array:
+    """Return G w G^T in blocks: ((m + 2)^2, blocks of y, C, LANES), with zeros where channels end."""
+    U = winograd.transform(weight, m)
+    K, O, C = U.shape
+    blocks, channels = -(-O // LANES), -(-C // LANES) * LANES
+    held = np.zeros((K, blocks * LANES, channels), np.float32)
+    held[:, :O, :C] = U
+    return np.ascontiguousarray(held.reshape(K, blocks, LANES, channels).transpose(0, 1, 3, 2))
+
+
+@dataclass(frozen=True, eq=False)
+class WinogradPass:
+    """A convolution of 3 x 3 cells at stride 1, ready but for its arrays; see `Pass.run`."""
+
+    m: int
+    U: Array
+    bias: Array
+    tiles: IntArray  # of each tile: where it begins in x, y, other and kept, and how many rows and columns y has there
+    frames: tuple[Frame, Frame, Frame, Frame]
+
+    @classmethod
+    def of(cls, m: int, U: Array, bias: Array | None, padding: Pair, source: Frame, target: Frame,
+           other: Frame | None = None, kept: Frame | None = None) -> WinogradPass:
+        """Plan it: every table is compared with its frame."""
+        frames = (source, target, other or target, kept or target)
+        H, W = target.height, target.width
+        rows, columns = np.arange(0, H, m), np.arange(0, W, m)
+        held = np.zeros(target.blocks * LANES, np.float32)
+        if bias is not None:
+            held[: target.channels] = bias
+        i, j = (each.ravel() for each in np.meshgrid(rows, columns, indexing="ij"))
+        starts = [source.at(i - padding[0], -padding[1]) + j * LANES]
+        starts += [frame.at(i, 0) + j * LANES for frame in frames[1:]]
+        counts = [np.minimum(m, H - i), np.minimum(m, W - j)]
+        tiles = np.ascontiguousarray(np.stack([*starts, *counts], axis=1), dtype=np.int64)
+        made = cls(m, U, held, tiles, frames)
+        made._check()
+        return made
+
+    def _check(self) -> None:
+        source, *written = self.frames
+        end = self.tiles[:, 0] + (self.m + 1) * (source.row + LANES) + LANES
+        if self.tiles[:, 0].min() < 0 or end.max() + (source.blocks - 1) * source.block > source.image:
+            raise ShapeError(f"Winograd: tiles read outside of {source}")
+        for column, frame in enumerate(written, start=1):
+            end = self.tiles[:, column] + (self.tiles[:, 4] - 1) * frame.row + self.tiles[:, 5] * LANES
+            beyond = end.max() + (frame.blocks - 1) * frame.block > frame.image
+            if self.tiles[:, column].min() < 0 or beyond or frame.blocks != self.frames[1].blocks:
+                raise ShapeError(f"Winograd: tiles write outside of {frame}")
+        if self.U.shape != ((self.m + 2) ** 2, self.frames[1].blocks, source.blocks * LANES, LANES):
+            raise ShapeError(f"Winograd: kernels of shape {self.U.shape} do not fit {source} and {self.frames[1]}")
+
+    def run(self, x: Array, y: Array, other: Array | None = None, kept: Array | None = None,
+            low: float = -np.inf, high: float = np.inf, what: int = 0) -> None:
+        """Write min(max(sum + other, low), high) to y, or what a rectifier that kept `kept` lets through."""
+        other, kept = y if other is None else other, y if kept is None else kept
+        arrays, strides = Pass.flat(self.frames, x, y, other, kept)
+        B, C = self.frames[1].blocks, self.frames[0].blocks
+        rows = tuple(frame.row for frame in self.frames)
+        last = (rows, np.float32(low), np.float32(high), what)
+        together = len(self.tiles) * len(y)
+        own = OWN // (len(self.U) * (B + C) * LANES)  # tiles whose V and product stay in one core's own cache
+        if own >= 7 and together >= 4 * own and len(self.tiles) >= own:
+            P, Q = register_block(len(self.tiles) if len(self.tiles) < 28 else 28, B)
+            T = max(P, own // P * P)
+            taps = np.arange(C, dtype=np.int64) * T * LANES
+            compiled_blocks.winograd_by_block(self.m, P, Q)(
+                *arrays, self.U.reshape(-1), self.bias, taps, self.tiles, (len(y), B, C, T, *strides), *last)
+            return
+        most = max(1, SHARED // (len(self.U) * (B + C) * LANES))
+        parts = -(-together // most)
+        T = -(-together // parts)
+        P, Q = register_block(T, B)
+        loops = compiled_blocks.winograd_by_phase(self.m, P, Q)
+        room = [np.empty(len(self.U) * (n * T * LANES + compiled_blocks.PAD), np.float32) for n in (C, B)]
+        taps = np.arange(C, dtype=np.int64) * T * LANES
+        for part in range(parts):
+            first = min(part * T, together - T)
+            loops(*arrays, self.U.reshape(-1), self.bias, taps, self.tiles, (len(y), B, C, T, *strides), *last,
+                  *room, first)
+
