@@ -7,7 +7,7 @@ import numpy as np
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, Shape
 
-from . import compiled_blocks
+from . import compiled_blocks, rooms
 from .frames import Frame
 from .passes import Window
 
@@ -16,7 +16,7 @@ def pack(x: Array, frame: Frame) -> Array:
     """Return a picture (N, C, H, W) in its frame."""
     if x.shape[1:] != frame.picture(1)[1:] or x.dtype != np.float32:
         raise ShapeError(f"expected float32 of shape {frame.picture(len(x))}, got {x.dtype} {x.shape}")
-    y = frame.empty(len(x))
+    y = rooms.picture(frame, len(x))
     compiled_blocks.pack()(np.require(x, requirements=["C", "A", "W"]), y, frame.top, frame.left)
     return y
 
@@ -35,7 +35,7 @@ def max_pool(x: Array, window: Window, source: Frame, target: Frame) -> Array:
     y[n,c,i,j] = max_{u,v} x[n, c, s i + d u - p, s j + d v - p]; a NaN wins and stays
     """
     _expect_cells(window, source, target)
-    y = target.empty(len(x))
+    y = rooms.picture(target, len(x))
     compiled_blocks.max_pool()(source.check("x", x), _where(source, x.shape), y.reshape(-1), _where(target, y.shape),
                                _numbers(window), _sizes(len(x), source, target))
     return y

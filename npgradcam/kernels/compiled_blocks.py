@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import config, get_thread_id, njit, prange
 
 from . import vector
 from .frames import LANES
@@ -37,6 +37,12 @@ KERNELS: list[Any] = []  # every kernel that this process has made
 def _register(kernel: Any) -> Any:
     KERNELS.append(kernel)
     return kernel
+
+
+
+def threads() -> int:
+    """Return how many threads may run a loop: each has a number below."""
+    return int(config.NUMBA_NUM_THREADS)
 
 
 @cache
@@ -190,7 +196,7 @@ def winograd_by_block(m: int, P: int, Q: int) -> Callable[..., None]:
     version = VERSION
 
     @compiled
-    def winograd_by_block(x, y, other, kept, U, bias, taps, tiles, where, rows, low, high, what):  # type: ignore[no-untyped-def]
+    def winograd_by_block(x, y, other, kept, U, bias, taps, tiles, where, rows, low, high, what, room):  # type: ignore[no-untyped-def]
         # y = store(A^T (sum_c U * (B^T d B)) A + bias)
         N, B, C, T, x_n, x_block, y_n, y_block, o_n, o_block, k_n, k_block = where
         K, D = (m + 2) * (m + 2), len(tiles)
@@ -199,7 +205,8 @@ def winograd_by_block(m: int, P: int, Q: int) -> Callable[..., None]:
         v_step, p_step = C * T * LANES + PAD, B * T * LANES + PAD
         for task in prange(N * parts):
             n, first = task // parts, min(D - T, task % parts * T)
-            V, product = np.empty(K * v_step, y.dtype), np.empty(K * p_step, y.dtype)
+            mine = room[get_thread_id()]
+            V, product = mine[: K * v_step], mine[K * v_step : K * (v_step + p_step)]
             for c in range(C):
                 for t in range(T):
                     transform_tile(m, x, n * x_n + c * x_block + tiles[first + t, 0], rows[0],

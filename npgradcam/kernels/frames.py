@@ -75,13 +75,11 @@ class Frame(NamedTuple):
         most = [max(0, *sides) for sides in zip((self.top, self.left, self.bottom, self.right), *halos, strict=True)]
         return Frame(self.channels, self.height, self.width, *most, lanes=self.lanes)
 
-    def empty(self, images: int) -> Array:
-        """Return an array whose zeros are in place and whose cells are not."""
-        x = np.empty(self.shape(images), np.float32)
+    def clear_around(self, x: Array) -> None:
+        """Put the zeros around the pictures of an array in place."""
         inner = x[:, :, self.top : self.top + self.height]
         x[:, :, : self.top] = x[:, :, self.top + self.height :] = 0
         inner[:, :, :, : self.left] = inner[:, :, :, self.left + self.width :] = 0
-        return x
 
     def cells(self, x: Array) -> Array:
         """Return a view of an array in this frame without the zeros around: (N, blocks, H, W, lanes)."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from npgradcam.kernels import blocks, passes
+from npgradcam.kernels import blocks, passes, rooms
 from npgradcam.kernels.frames import LANES, Frame, Grid, whole
 from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Pass, Taps, Window
 from npgradcam.layers import Clip, Conv2d, Layer, Rectifier
@@ -100,7 +100,7 @@ class BlockedConv(Layer):
     inputs: ClassVar[int | None] = None
 
     def forward(self, x: Array, other: Array | None = None) -> tuple[Array, Any]:
-        y = self.target.value.empty(len(x))
+        y = rooms.picture(self.target.value, len(x))
         low, high = ends(self.gate)
         for part in self._forward:
             part.run(x, y, other, low=low, high=high, what=0 if other is None else ADD)
@@ -111,7 +111,7 @@ class BlockedConv(Layer):
         passed = signal if y is None else self._gated(signal, y, rule)
         parts, frame = self._backward, self.source.signal
         full = sum(part.sizes[1] * len(part.x_lines) for part in parts) >= frame.height * frame.width
-        dx = frame.empty(len(signal)) if full else np.zeros(frame.shape(len(signal)), np.float32)
+        dx = rooms.picture(frame, len(signal)) if full else np.zeros(frame.shape(len(signal)), np.float32)
         what, (low, high) = self._what(self.reads, rule), ends(self.reads)
         for part in parts:
             if what is None or self.reads is None:
@@ -158,7 +158,7 @@ class BlockedConv(Layer):
         if what is None:
             return _ruled(rule, self.gate, signal, frame, y, self.target.value)  # type: ignore[arg-type]
         low, high = ends(self.gate)
-        passed = frame.empty(len(signal))
+        passed = rooms.picture(frame, len(signal))
         for part in self._own_gate:
             part.run(signal, passed, kept=y, low=low, high=high, what=what)
         return passed
@@ -213,7 +213,7 @@ class BlockedMean(Layer):
     def forward(self, x: Array) -> tuple[Array, None]:
         # y[n,c] = 1/Z sum_{h,w} x[n,c,h,w], Z = H W
         frame = self.source.value
-        y = Frame(frame.channels, 1, 1).empty(len(x))
+        y = rooms.picture(Frame(frame.channels, 1, 1), len(x))
         for part in self._sum:
             part.run(x, y)
         return y.reshape(len(x), -1, 1, 1)[:, : frame.channels], None
@@ -223,7 +223,7 @@ class BlockedMean(Layer):
         frame = self.source.signal
         share = np.zeros((len(signal), frame.blocks * LANES), np.float32)
         share[:, : frame.channels] = signal[:, :, 0, 0] / (frame.height * frame.width)
-        dx = frame.empty(len(signal))
+        dx = rooms.picture(frame, len(signal))
         frame.cells(dx)[...] = share.reshape(len(signal), frame.blocks, 1, 1, LANES)
         return (dx,)
 
@@ -248,7 +248,7 @@ class BlockedConcat(Layer):
     inputs: ClassVar[int | None] = None
 
     def forward(self, *xs: Array) -> tuple[Array, None]:
-        y, block = self.target.value.empty(len(xs[0])), 0
+        y, block = rooms.picture(self.target.value, len(xs[0])), 0
         for x, place in zip(xs, self.sources, strict=True):
             self.target.value.cells(y)[:, block : block + x.shape[1]] = place.value.cells(x)
             block += x.shape[1]
@@ -258,7 +258,7 @@ class BlockedConcat(Layer):
         parts, block = [], 0
         for place in self.sources:
             frame = place.signal
-            part = frame.empty(len(signal))
+            part = rooms.picture(frame, len(signal))
             frame.cells(part)[...] = self.target.signal.cells(signal)[:, block : block + frame.blocks]
             parts.append(part)
             block += frame.blocks
