@@ -270,7 +270,7 @@ def register_block(cells: int, blocks: int) -> Pair:
     def cost(shape: Pair) -> float:
         p, q = shape
         tiles = -(-cells // p) * -(-blocks // q)
-        return tiles * (max(p * q, 8) + 0.15 * (p + q) + 1)
+        return tiles * (max(p * q, 8) + 0.15 * p + 0.6 * q + 1)
 
     return min(fitting, key=cost)
 
@@ -283,5 +283,5 @@ def register_blocks() -> tuple[Pair, ...]:
 
     features = config.CPU_FEATURES if config.CPU_FEATURES is not None else binding.get_host_cpu_features().flatten()
     if "+avx512f" in features:  # 32 registers, each a whole vector
-        return ((14, 2), (14, 1), (7, 4), (7, 2), (7, 1), (16, 1), (12, 2), (10, 2), (4, 4), (4, 1), (2, 1), (1, 4), (1, 1))
+        return ((14, 2), (14, 1), (7, 3), (7, 2), (7, 1), (16, 1), (12, 2), (4, 2), (4, 1), (2, 1), (1, 1))
     return ((6, 1), (5, 1), (4, 1), (3, 2), (2, 1), (1, 1))  # 16 of half a vector (AVX2), or 32 of a quarter (NEON)

@@ -6,15 +6,19 @@ differ only in how many zeros are around the picture. What joins them to the res
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from threading import Lock
 from typing import Any, ClassVar, NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from npgradcam.kernels import blocks, passes, rooms
+from npgradcam.kernels import blocks, passes, rooms, winograd, winograd_passes
 from npgradcam.kernels.frames import LANES, Frame, Grid, whole
 from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Pass, Taps, Window
+from npgradcam.kernels.winograd_passes import WinogradPass
 from npgradcam.layers import Clip, Conv2d, Layer, Rectifier
 from npgradcam.rules import Rule, deconvnet, gradient, guided
 from npgradcam.typing import Array, Shape
@@ -35,6 +39,19 @@ def ends(gate: Rectifier | None) -> tuple[float, float]:
     if gate is None:
         return (-np.inf, np.inf)
     return (gate.low, gate.high) if isinstance(gate, Clip) else (0.0, np.inf)
+
+
+_held: WeakKeyDictionary[Layer, dict[object, Array]] = WeakKeyDictionary()
+_lock = Lock()
+
+
+def held(layer: Layer, what: object, make: Callable[[], Array]) -> Array:
+    """Return another form of a layer's weights; made when first asked for, forgotten with the layer."""
+    with _lock:
+        forms = _held.setdefault(layer, {})
+        if what not in forms:
+            forms[what] = make()
+        return forms[what]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -87,6 +104,8 @@ class BlockedConv(Layer):
         The rectifier that made x, where only this layer reads x: its rule is applied here, while dx is stored.
     read : bool
         Whether the only reader of y does the same for `gate`.
+    tiles : (int or None, int or None)
+        The m of Winograd's F(m, 3) forward and back; None for the direct sum.
     """
 
     conv: Conv2d
@@ -97,6 +116,7 @@ class BlockedConv(Layer):
     other: Place | None = None
     reads: Rectifier | None = None
     read: bool = False
+    tiles: tuple[int | None, int | None] = (None, None)
     inputs: ClassVar[int | None] = None
 
     def forward(self, x: Array, other: Array | None = None) -> tuple[Array, Any]:
@@ -110,7 +130,8 @@ class BlockedConv(Layer):
         x, y = cache
         passed = signal if y is None else self._gated(signal, y, rule)
         parts, frame = self._backward, self.source.signal
-        full = sum(part.sizes[1] * len(part.x_lines) for part in parts) >= frame.height * frame.width
+        U, V = self.window.kernel
+        full = U >= self.window.stride[0] and V >= self.window.stride[1]  # every cell of x was looked at
         dx = rooms.picture(frame, len(signal)) if full else np.zeros(frame.shape(len(signal)), np.float32)
         what, (low, high) = self._what(self.reads, rule), ends(self.reads)
         for part in parts:
@@ -131,17 +152,26 @@ class BlockedConv(Layer):
         return self.target.value.shape(shapes[0][0])
 
     @cached_property
-    def _forward(self) -> list[Pass]:
-        value = self.target.value
+    def _forward(self) -> list[Pass] | list[WinogradPass]:
+        value, m = self.target.value, self.tiles[0]
+        if m is not None:
+            frames = (self.source.value, value, self.other.value if self.other else None)
+            kernels = held(self.conv, ("winograd", m), lambda: winograd_passes.transformed(self.conv.weight, m))
+            return [WinogradPass.of(m, kernels, self.conv.bias, self.window.padding, *frames)]
         taps = passes.forward_taps(self.window, (value.height, value.width))
         frames = (self.source.value, value, self.other.value if self.other else None)
         return _passes(self.conv, self.conv.bias, taps, *frames, back=False)
 
     @cached_property
-    def _backward(self) -> list[Pass]:
-        frame = self.source.signal
-        taps = passes.adjoint_taps(self.window, (frame.height, frame.width))
+    def _backward(self) -> list[Pass] | list[WinogradPass]:
+        frame, m = self.source.signal, self.tiles[1]
         kept = self.source.value if self.reads else None
+        if m is not None:
+            turned = held(self.conv, ("winograd back", m), lambda: winograd_passes.transformed(
+                winograd.adjoint_weight(self.conv.weight), m))
+            p, q = self.window.padding
+            return [WinogradPass.of(m, turned, None, (2 - p, 2 - q), self.target.signal, frame, None, kept)]
+        taps = passes.adjoint_taps(self.window, (frame.height, frame.width))
         return _passes(self.conv, None, taps, self.target.signal, frame, None, kept, back=True)
 
     @cached_property

@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from npgradcam.kernels import passes
+from npgradcam.kernels import passes, winograd_passes
 from npgradcam.kernels.frames import LANES, Frame
 from npgradcam.kernels.passes import Window
 from npgradcam.layers import (
@@ -235,10 +235,19 @@ class _Plan:
                 continue
             read = self._key(step.inputs[0])
             target, source = self.values[step.name], self.values[read]
-            forward = passes.forward_taps(step.window, (target.height, target.width))
-            self.values[read] = source.around(passes.halo(forward, source))
-            back = passes.adjoint_taps(step.window, (source.height, source.width))
-            self.signals[step.name] = self.signals[step.name].around(passes.halo(back, target))
+            sizes, (p, q) = (target.height, target.width), step.window.padding
+            forward, back = self._tiles(step)
+            if forward is None:
+                zeros = passes.halo(passes.forward_taps(step.window, sizes), source)
+            else:
+                zeros = winograd_passes.halo(forward, (p, q), source, sizes)
+            self.values[read] = source.around(zeros)
+            sizes = (source.height, source.width)
+            if back is None:
+                zeros = passes.halo(passes.adjoint_taps(step.window, sizes), target)
+            else:
+                zeros = winograd_passes.halo(back, (2 - p, 2 - q), target, sizes)
+            self.signals[step.name] = self.signals[step.name].around(zeros)
             alike += [(step.name, self._key(name)) for name in step.inputs[1:]]
         before = None
         while before != self.signals:  # what is added gets the sum's signal as it is
@@ -247,6 +256,15 @@ class _Plan:
                 for one, other in ((a, b), (b, a)):
                     f = self.signals[other]
                     self.signals[one] = self.signals[one].around((f.top, f.left, f.bottom, f.right))
+
+    def _tiles(self, step: Step) -> tuple[int | None, int | None]:
+        """Return the m of Winograd's tiles, forward and back."""
+        O, C = step.layer.weight.shape[:2]
+        slides = step.window.stride == step.window.dilation == (1, 1) and max(step.window.padding) <= 2
+        if step.window.kernel != (3, 3) or step.layer.groups > 1 or not slides or min(C, O) < LANES:
+            return (None, None)
+        x, y = self.shapes[step.inputs[0]], self.shapes[step.name]
+        return (winograd_passes.best_tile((C, O), y[2:], y[0]), winograd_passes.best_tile((O, C), x[2:], x[0]))  # type: ignore[arg-type]
 
     def place(self, key: str) -> Place:
         """Return where a value and its signal lie."""
@@ -294,7 +312,8 @@ class _Plan:
             other.kind == "conv" and other.inputs[:1] == (step.name,) and self._gates(step, other)
             for other in self.steps.values()
         )
-        return BlockedConv(step.layer, step.window, step.gate, places[0], target, *places[1:], reads=reads, read=read)
+        return BlockedConv(step.layer, step.window, step.gate, places[0], target, *places[1:], reads=reads, read=read,
+                           tiles=self._tiles(step))
 
     def _gates(self, made: Step, reader: Step) -> bool:
         """Whether the rule at the rectifier of `made` can be left to its reader: nobody else reads or looks at it."""

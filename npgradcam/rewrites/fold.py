@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Set
 from dataclasses import replace
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -49,7 +50,18 @@ def replace_nodes(network: Topology, nodes: tuple[Node, ...]) -> Topology:
     return Topology(nodes, network.inputs, outputs, declared=network.declared, whole=network.whole)
 
 
+_done: WeakKeyDictionary[Layer, WeakKeyDictionary[Layer, Layer | None]] = WeakKeyDictionary()
+
+
 def _folded(linear: Layer, affine: Layer) -> Layer | None:
+    """Return the linear layer that does what both do, one after the other; made once, so that plans share it."""
+    known = _done.setdefault(linear, WeakKeyDictionary())
+    if affine not in known:
+        known[affine] = _fold(linear, affine)
+    return known[affine]
+
+
+def _fold(linear: Layer, affine: Layer) -> Layer | None:
     """Return the linear layer that does what both do, one after the other; None where there is none."""
     if not isinstance(linear, (Conv2d, ConvTranspose2d, Linear)):
         return None
