@@ -200,20 +200,15 @@ def _packed(weight: Array, part: Taps, source: Frame) -> tuple[int, list[int], A
     chosen = weight[:, :, us][:, :, :, vs]
     O, C, U, V = chosen.shape
     blocks = -(-O // LANES)
-    if source.lanes < LANES:  # few channels: the cells of a tap row lie one after the other
-        if [move for _, move in part.columns] != list(range(V)):
-            raise ShapeError("a picture of few channels is read by kernels without holes only")
-        held = np.zeros((blocks * LANES, U, V, C), np.float32)
-        held[:O] = chosen.transpose(0, 2, 3, 1)
-        packed = held.reshape(blocks, LANES, U, V * C).transpose(0, 2, 3, 1)
-        return V * C, [du * source.row for _, du in part.rows], np.ascontiguousarray(packed)
-    L = LANES // 2 if 0 < C % LANES <= LANES // 2 and C < 4 * LANES else LANES  # few zeros beyond the channels
+    L = min(LANES, source.lanes)
+    if L == LANES and 0 < C % LANES <= LANES // 2 and C < 4 * LANES:  # half a block at the end: fewer zeros to multiply
+        L = LANES // 2
     parts = -(-C // L)
     held = np.zeros((blocks * LANES, parts * L, U, V), np.float32)
     held[:O, :C] = chosen
     packed = held.reshape(blocks, LANES, parts, L, U, V).transpose(0, 2, 4, 5, 3, 1)
     moves = [
-        c * L // LANES * source.block + c * L % LANES + du * source.row + dv * LANES
+        c * L // source.lanes * source.block + c * L % source.lanes + du * source.row + dv * source.lanes
         for c in range(parts) for _, du in part.rows for _, dv in part.columns
     ]
     return L, moves, np.ascontiguousarray(packed).reshape(blocks, -1, L, LANES)

@@ -215,17 +215,17 @@ class _Plan:
         key = self._key(name)
         if key not in self.values:
             _, C, H, W = self.shapes[name]
-            lanes = C if C <= FEW and self._read_without_holes(name) else LANES
+            lanes = C if C <= FEW and self._read_by_dense(name) else LANES
             self.values[key], self.signals[key] = Frame(C, H, W, lanes=lanes), Frame(C, H, W)
 
     def _key(self, name: str) -> str:
         """Under which name a step finds the frames of what it reads."""
         return name if name in self.steps and not (name in self.unpacked and name in self.keep) else "packed " + name
 
-    def _read_without_holes(self, name: str) -> bool:
+    def _read_by_dense(self, name: str) -> bool:
+        """Whether only convolutions that look at every channel read a value."""
         reading = [step for step in self.steps.values() if name in step.inputs]
-        return all(step.kind == "conv" and step.layer.groups == 1 and step.window.dilation == (1, 1)
-                   and step.inputs == (name,) for step in reading)
+        return all(step.kind == "conv" and step.layer.groups == 1 and step.inputs == (name,) for step in reading)
 
     def _add_halos(self) -> None:
         """Give every value as many zeros around as its readers, and its maker on the way back, look at."""
