@@ -53,7 +53,7 @@ def dense(P: int, Q: int, L: int, step: int) -> Callable[..., None]:
     @compiled
     def dense(x, x_lines, taps, w, bias, y, y_lines, other, o_lines, kept, k_lines, where, low, high, what):  # type: ignore[no-untyped-def]
         # y[n, q, y_lines[i] + j] = store(bias[q] + sum_{t, l} x[n, x_lines[i] + step j + taps[t] + l] w[q, t, l])
-        N, B, J, apart, x_n, w_block, y_n, y_block, o_n, o_block, k_n, k_block = where
+        N, B, J, apart, w_block, x_n, x_block, y_n, y_block, o_n, o_block, k_n, k_block = where
         I, groups = len(x_lines), (B + Q - 1) // Q
         for task in prange(N * groups * I):
             n, q, i = task // (groups * I), min(B - Q, task // I % groups * Q), task % I
@@ -70,16 +70,17 @@ def dense(P: int, Q: int, L: int, step: int) -> Callable[..., None]:
 @cache
 def depthwise(P: int, step: int) -> Callable[..., None]:
     """Return the loops of a convolution in which a channel of y looks at one channel of x, the one of its number."""
-    version = VERSION
+    version, threads = VERSION, 8
 
     @compiled
     def depthwise(x, x_lines, taps, w, bias, y, y_lines, other, o_lines, kept, k_lines, where, low, high, what):  # type: ignore[no-untyped-def]
         # y[n, b, y_lines[i] + j] = store(bias[b] + sum_t x[n, b, x_lines[i] + step j + taps[t]] w[b, t])
-        N, B, J, apart, x_n, x_block, y_n, y_block, o_n, o_block, k_n, k_block = where
-        I, w_block = len(x_lines), len(taps) * LANES
-        for task in prange(N * B):
-            n, b = task // B, task % B
-            for i in range(I):
+        N, B, J, apart, w_block, x_n, x_block, y_n, y_block, o_n, o_block, k_n, k_block = where
+        I = len(x_lines)
+        bands = min(I, max(1, 2 * threads // max(1, N * B)))  # few blocks: share out the lines as well
+        for task in prange(N * B * bands):
+            n, b, band = task // (B * bands), task // bands % B, task % bands
+            for i in range(band * I // bands, (band + 1) * I // bands):
                 for first in range(0, J, P):
                     j = min(J - P, first)
                     scale(P, step, x, n * x_n + b * x_block + x_lines[i] + j * step, taps, w, b * w_block,

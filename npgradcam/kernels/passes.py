@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -114,31 +114,69 @@ class Pass:
             low: float = -np.inf, high: float = np.inf, what: int = 0) -> None:
         """Write min(max(sum + other, low), high) to y, or what a rectifier that kept `kept` lets through."""
         other, kept = y if other is None else other, y if kept is None else kept
-        flat, strides = self.flat(self.frames, x, y, other, kept)
-        B, J, apart = self.sizes
-        depth = strides[1] if self.weight.ndim == 3 else self.weight[0].size
-        where = (len(y), B, J, apart, strides[0], depth, *strides[2:])
-        self.loops(flat[0], self.x_lines, self.taps, self.weight.reshape(-1), self.bias, flat[1], self.y_lines,
-                   flat[2], self.o_lines, flat[3], self.k_lines, where, np.float32(low), np.float32(high), what)
+        found, strides = flat(self._apart, x, y, other, kept)
+        where = (len(y), *self._sizes, *strides)
+        self.loops(found[0], self.x_lines, self.taps, self._weight, self.bias, found[1], self.y_lines,
+                   found[2], self.o_lines, found[3], self.k_lines, where, low, high, what)
 
-    @staticmethod
-    def flat(frames: tuple[Frame, ...], *arrays: Array) -> tuple[list[Array], list[int]]:
-        """Return x, y, other and kept as lines of numbers, and how far apart images and blocks lie in each.
+    @cached_property
+    def _sizes(self) -> tuple[int, int, int, int]:
+        """Blocks of y, cells a line, how far apart they lie in y, and how far apart two blocks of weights lie."""
+        return (*self.sizes, self.weight[0].size)
 
-        Every array must be of its frame, with as many images as y, or one that serves all.
-        """
-        flat, strides, images = [], [], len(arrays[1])
-        for name, array, frame in zip("x y other kept".split(), arrays, frames, strict=True):
-            n = len(array)
-            if array.size != n * frame.image or n not in (1, images) or array.dtype != np.float32:
-                raise ShapeError(f"{name}: expected {images} images in {frame}, got {array.dtype} {array.shape}")
-            flat.append(array.reshape(-1) if array.flags.c_contiguous else np.ascontiguousarray(array).reshape(-1))
-            strides += [frame.image if n > 1 else 0, frame.block]
-        return flat, strides
+    @cached_property
+    def _weight(self) -> Array:
+        return self.weight.reshape(-1)
+
+    @cached_property
+    def _apart(self) -> Apart:
+        return apart(self.frames)
 
 
-def dense(weight: Array, bias: Array | None, taps: list[Taps], source: Frame, target: Frame,
-          other: Frame | None = None, kept: Frame | None = None) -> list[Pass]:
+Apart = tuple[tuple[str, int, int], ...]  # of x, y, other and kept: the name, and how far apart images and blocks lie
+
+
+def apart(frames: tuple[Frame, ...]) -> Apart:
+    """Return how far apart images and blocks lie in x, y, other and kept."""
+    return tuple((name, f.image, f.block) for name, f in zip("x y other kept".split(), frames, strict=True))
+
+
+def flat(frames: Apart, *arrays: Array) -> tuple[list[Array], list[int]]:
+    """Return x, y, other and kept as lines of numbers, and how far apart images and blocks lie in each.
+
+    Every array must be as large as its frame, with as many images as y, or one that serves all.
+    """
+    found, strides, images = [], [], len(arrays[1])
+    for (name, image, block), array in zip(frames, arrays, strict=True):
+        n = len(array)
+        if array.size != n * image or (n != images and n != 1) or array.dtype != np.float32:
+            raise ShapeError(f"{name}: expected {images} images of {image} numbers, got {array.dtype} {array.shape}")
+        found.append(array.reshape(-1))
+        strides += (image if n > 1 else 0, block)
+    return found, strides
+
+
+class Frames(NamedTuple):
+    """Where a pass reads and writes: frames of x and y, of what is added and of what a rectifier kept.
+
+    Without the last two, y stands in for them. `reads` and `writes` are the blocks of x and y where it begins: several
+    passes may share the blocks of a picture.
+    """
+
+    x: Frame
+    y: Frame
+    other: Frame | None = None
+    kept: Frame | None = None
+    reads: int = 0
+    writes: int = 0
+
+    @property
+    def all(self) -> tuple[Frame, Frame, Frame, Frame]:
+        """All four."""
+        return (self.x, self.y, self.other or self.y, self.kept or self.y)
+
+
+def dense(weight: Array, bias: Array | None, taps: list[Taps], frames: Frames) -> list[Pass]:
     """Return the passes of a convolution in which every channel of y looks at every channel of x.
 
     Parameters
@@ -148,23 +186,21 @@ def dense(weight: Array, bias: Array | None, taps: list[Taps], source: Frame, ta
     """
     from . import compiled_blocks
 
-    done = []
+    done, blocks = [], -(-len(weight) // LANES)
     for part in taps:
         if not part.rows or not part.columns:
             continue
-        L, moves, packed = _packed(weight, part, source)
-        frames = (source, target, other or target, kept or target)
+        L, moves, packed = _packed(weight, part, frames.x)
         J, starts = _starts(part, frames)
-        P, Q = register_block(J, target.blocks)
-        tables = (packed, _bias(bias, target), np.array(moves, np.int64), *starts)
-        sizes = (target.blocks, J, part.to.step[1] * LANES)
-        loops = compiled_blocks.dense(P, Q, L, part.step[1] * source.lanes)
-        done.append(_checked(Pass(loops, *tables, sizes, frames), part, L, 1))
+        P, Q = register_block(J, blocks)
+        tables = (packed, padded(bias, blocks), np.array(moves, np.int64), *starts)
+        sizes = (blocks, J, part.to.step[1] * LANES)
+        loops = compiled_blocks.dense(P, Q, L, part.step[1] * frames.x.lanes)
+        done.append(_checked(Pass(loops, *tables, sizes, frames.all), part, L, 1))
     return done
 
 
-def depthwise(weight: Array, bias: Array | None, taps: list[Taps], source: Frame, target: Frame,
-              other: Frame | None = None, kept: Frame | None = None) -> list[Pass]:
+def depthwise(weight: Array, bias: Array | None, taps: list[Taps], frames: Frames) -> list[Pass]:
     """Return the passes of a convolution in which channel c of y looks at channel c of x alone.
 
     Parameters
@@ -173,21 +209,20 @@ def depthwise(weight: Array, bias: Array | None, taps: list[Taps], source: Frame
     """
     from . import compiled_blocks
 
-    done = []
+    done, blocks = [], -(-len(weight) // LANES)
     for part in taps:
         if not part.rows or not part.columns:
             continue
-        packed = np.zeros((target.blocks * LANES, len(part.rows), len(part.columns)), np.float32)
-        packed[: target.channels] = weight[:, [u for u, _ in part.rows]][:, :, [v for v, _ in part.columns]]
-        packed = packed.reshape(target.blocks, LANES, -1).transpose(0, 2, 1).copy()  # (blocks, taps, LANES)
-        moves = [du * source.row + dv * LANES for _, du in part.rows for _, dv in part.columns]
-        frames = (source, target, other or target, kept or target)
+        packed = np.zeros((blocks * LANES, len(part.rows), len(part.columns)), np.float32)
+        packed[: len(weight)] = weight[:, [u for u, _ in part.rows]][:, :, [v for v, _ in part.columns]]
+        packed = packed.reshape(blocks, LANES, -1).transpose(0, 2, 1).copy()  # (blocks, taps, LANES)
+        moves = [du * frames.x.row + dv * LANES for _, du in part.rows for _, dv in part.columns]
         J, starts = _starts(part, frames)
-        tables = (packed, _bias(bias, target), np.array(moves, np.int64), *starts)
-        sizes = (target.blocks, J, part.to.step[1] * LANES)
+        tables = (packed, padded(bias, blocks), np.array(moves, np.int64), *starts)
+        sizes = (blocks, J, part.to.step[1] * LANES)
         P = max(p for p in PIXELS if p <= J)
         loops = compiled_blocks.depthwise(P, part.step[1] * LANES)
-        done.append(_checked(Pass(loops, *tables, sizes, frames), part, LANES, target.blocks))
+        done.append(_checked(Pass(loops, *tables, sizes, frames.all), part, LANES, blocks))
     return done
 
 
@@ -214,23 +249,27 @@ def _packed(weight: Array, part: Taps, source: Frame) -> tuple[int, list[int], A
     return L, moves, np.ascontiguousarray(packed).reshape(blocks, -1, L, LANES)
 
 
-def _bias(bias: Array | None, target: Frame) -> Array:
-    held = np.zeros(target.blocks * LANES, np.float32)
+def padded(bias: Array | None, blocks: int) -> Array:
+    """Return a bias with zeros in the lanes beyond its channels."""
+    held = np.zeros(blocks * LANES, np.float32)
     if bias is not None:
-        held[: target.channels] = bias
+        held[: len(bias)] = bias
     return held
 
 
-def _starts(part: Taps, frames: tuple[Frame, ...]) -> tuple[int, list[IntArray]]:
+def _starts(part: Taps, frames: Frames) -> tuple[int, list[IntArray]]:
     """Return how many cells a line has, and where each line begins in x, y, other and kept."""
-    source, *written = frames
+    source, *written = frames.all
     H, W = part.to.count
-    flat = part.step == part.to.step == (1, 1) and all(frame.tight and frame.width == W for frame in frames)
-    if flat and part.start == (0, 0) and part.to == whole(written[0]) and max(len(part.rows), len(part.columns)) == 1:
+    flat = part.step == part.to.step == (1, 1) and all(frame.tight and frame.width == W for frame in frames.all)
+    if flat and part.start == (0, 0) and part.to == whole(frames.y) and max(len(part.rows), len(part.columns)) == 1:
         J, cells = _cut(H * W)
-        return J, [frame.at(0, 0) + cells * frame.lanes for frame in frames]
-    here = Grid(part.start, part.step, part.to.count)
-    return W, [lines(source, here), *(lines(frame, part.to) for frame in written)]
+        starts = [frame.at(0, 0) + cells * frame.lanes for frame in frames.all]
+    else:
+        J = W
+        starts = [lines(source, Grid(part.start, part.step, part.to.count)), *(lines(f, part.to) for f in written)]
+    firsts = (frames.reads, *(frames.writes if frame is frames.y else 0 for frame in written))
+    return J, [start + first * f.block for start, first, f in zip(starts, firsts, frames.all, strict=True)]
 
 
 def _cut(cells: int) -> tuple[int, IntArray]:
@@ -247,8 +286,8 @@ def _checked(made: Pass, part: Taps, L: int, blocks: int) -> Pass:
     zero = np.zeros(1, np.int64)
     expect_inside("x", source, made.x_lines, made.taps, (J - 1) * part.step[1] * source.lanes + L, blocks)
     for name, frame, starts in zip(("y", "other", "kept"), written, (made.y_lines, made.o_lines, made.k_lines), strict=True):
-        if frame.blocks != B or len(starts) != len(made.x_lines):
-            raise ShapeError(f"{name}: expected {B} blocks and {len(made.x_lines)} lines, got {frame}")
+        if len(starts) != len(made.x_lines):
+            raise ShapeError(f"{name}: expected {len(made.x_lines)} lines, got {len(starts)}")
         expect_inside(name, frame, starts, zero, (J - 1) * apart + LANES, B)
     return made
 

@@ -9,6 +9,7 @@ kernels once.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -17,7 +18,7 @@ from npgradcam.typing import Array, IntArray, Pair, Quad
 
 from . import compiled_blocks, rooms, winograd
 from .frames import LANES, Frame
-from .passes import Pass, register_block
+from .passes import Apart, Frames, apart, flat, padded, register_block
 
 OWN, SHARED = 280_000, 3_600_000  # numbers in V and its product: for one core's cache, and for the one all share
 
@@ -70,45 +71,39 @@ class WinogradPass:
     frames: tuple[Frame, Frame, Frame, Frame]
 
     @classmethod
-    def of(cls, m: int, U: Array, bias: Array | None, padding: Pair, source: Frame, target: Frame,
-           other: Frame | None = None, kept: Frame | None = None) -> WinogradPass:
+    def of(cls, m: int, U: Array, bias: Array | None, padding: Pair, places: Frames) -> WinogradPass:
         """Plan it: every table is compared with its frame."""
-        frames = (source, target, other or target, kept or target)
-        H, W = target.height, target.width
-        rows, columns = np.arange(0, H, m), np.arange(0, W, m)
-        held = np.zeros(target.blocks * LANES, np.float32)
-        if bias is not None:
-            held[: target.channels] = bias
-        i, j = (each.ravel() for each in np.meshgrid(rows, columns, indexing="ij"))
-        starts = [source.at(i - padding[0], -padding[1]) + j * LANES]
-        starts += [frame.at(i, 0) + j * LANES for frame in frames[1:]]
+        frames = places.all
+        H, W = places.y.height, places.y.width
+        i, j = (each.ravel() for each in np.meshgrid(np.arange(0, H, m), np.arange(0, W, m), indexing="ij"))
+        starts = [places.x.at(i - padding[0], -padding[1]) + j * LANES + places.reads * places.x.block]
+        starts += [frame.at(i, 0) + j * LANES + (places.writes * frame.block if frame is places.y else 0)
+                   for frame in frames[1:]]
         counts = [np.minimum(m, H - i), np.minimum(m, W - j)]
         tiles = np.ascontiguousarray(np.stack([*starts, *counts], axis=1), dtype=np.int64)
-        made = cls(m, U, held, tiles, frames)
+        made = cls(m, U, padded(bias, U.shape[1]), tiles, frames)
         made._check()
         return made
 
     def _check(self) -> None:
         source, *written = self.frames
+        blocks, channels = self.U.shape[1], self.U.shape[2] // LANES
         end = self.tiles[:, 0] + (self.m + 1) * (source.row + LANES) + LANES
-        if self.tiles[:, 0].min() < 0 or end.max() + (source.blocks - 1) * source.block > source.image:
+        if self.tiles[:, 0].min() < 0 or end.max() + (channels - 1) * source.block > source.image:
             raise ShapeError(f"Winograd: tiles read outside of {source}")
         for column, frame in enumerate(written, start=1):
             end = self.tiles[:, column] + (self.tiles[:, 4] - 1) * frame.row + self.tiles[:, 5] * LANES
-            beyond = end.max() + (frame.blocks - 1) * frame.block > frame.image
-            if self.tiles[:, column].min() < 0 or beyond or frame.blocks != self.frames[1].blocks:
+            if self.tiles[:, column].min() < 0 or end.max() + (blocks - 1) * frame.block > frame.image:
                 raise ShapeError(f"Winograd: tiles write outside of {frame}")
-        if self.U.shape != ((self.m + 2) ** 2, self.frames[1].blocks, source.blocks * LANES, LANES):
-            raise ShapeError(f"Winograd: kernels of shape {self.U.shape} do not fit {source} and {self.frames[1]}")
 
     def run(self, x: Array, y: Array, other: Array | None = None, kept: Array | None = None,
             low: float = -np.inf, high: float = np.inf, what: int = 0) -> None:
         """Write min(max(sum + other, low), high) to y, or what a rectifier that kept `kept` lets through."""
         other, kept = y if other is None else other, y if kept is None else kept
-        arrays, strides = Pass.flat(self.frames, x, y, other, kept)
-        B, C = self.frames[1].blocks, self.frames[0].blocks
+        arrays, strides = flat(self._apart, x, y, other, kept)
+        B, C = self.U.shape[1], self.U.shape[2] // LANES
         rows = tuple(frame.row for frame in self.frames)
-        last = (rows, np.float32(low), np.float32(high), what)
+        last = (rows, low, high, what)
         together = len(self.tiles) * len(y)
         own = OWN // (len(self.U) * (B + C) * LANES)  # tiles whose V and product stay in one core's own cache
         if own >= 7 and together >= 4 * own and len(self.tiles) >= own:
@@ -132,3 +127,6 @@ class WinogradPass:
             loops(*arrays, self.U.reshape(-1), self.bias, taps, self.tiles, (len(y), B, C, T, *strides), *last,
                   *room, first)
 
+    @cached_property
+    def _apart(self) -> Apart:
+        return apart(self.frames)

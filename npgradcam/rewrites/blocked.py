@@ -17,7 +17,7 @@ import numpy as np
 
 from npgradcam.kernels import blocks, passes, rooms, winograd, winograd_passes
 from npgradcam.kernels.frames import LANES, Frame, Grid, whole
-from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Pass, Taps, Window
+from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Frames, Pass, Taps, Window
 from npgradcam.kernels.winograd_passes import WinogradPass
 from npgradcam.layers import Clip, Conv2d, Layer, Rectifier
 from npgradcam.rules import Rule, deconvnet, gradient, guided
@@ -86,62 +86,89 @@ class Unpacked(Layer):
         return self.at.value.picture(shapes[0][0])
 
 
-@dataclass(frozen=True, eq=False, repr=False)
-class BlockedConv(Layer):
-    """y = min(max(W x + b + other, low), high), with an `other` where two arrays come in.
+class Part(NamedTuple):
+    """A convolution of one input that makes some of the channels of y.
 
-    Parameters
+    Attributes
     ----------
     conv : Conv2d
         Of one group, or one channel a group.
     window : Window
         How it slides over a picture of this size.
-    gate : Rectifier, optional
-        What cuts y off.
-    source, target, other : Place
-        Of x, of y, and of what is added.
-    reads : Rectifier, optional
-        The rectifier that made x, where only this layer reads x: its rule is applied here, while dx is stored.
-    read : bool
-        Whether the only reader of y does the same for `gate`.
+    source : int
+        Which of the layer's inputs it reads.
     tiles : (int or None, int or None)
         The m of Winograd's F(m, 3) forward and back; None for the direct sum.
+    first : int
+        The block of y where its channels begin.
     """
 
     conv: Conv2d
     window: Window
+    source: int = 0
+    tiles: tuple[int | None, int | None] = (None, None)
+    first: int = 0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BlockedConv(Layer):
+    """y = min(max(W x + b + other, low), high); several convolutions may make parts of the channels of y.
+
+    Parameters
+    ----------
+    parts : tuple of Part
+    gate : Rectifier, optional
+        What cuts y off.
+    sources : tuple of Place
+        Of the inputs.
+    target : Place
+        Of y.
+    adds : bool
+        Whether the last input is added; then there is one part.
+    reads : Rectifier, optional
+        The rectifier that made x, where only this layer reads x: its rule is applied here, while dx is stored.
+    read : bool
+        Whether the only reader of y does the same for `gate`.
+    """
+
+    parts: tuple[Part, ...]
     gate: Rectifier | None
-    source: Place
+    sources: tuple[Place, ...]
     target: Place
-    other: Place | None = None
+    adds: bool = False
     reads: Rectifier | None = None
     read: bool = False
-    tiles: tuple[int | None, int | None] = (None, None)
     inputs: ClassVar[int | None] = None
 
-    def forward(self, x: Array, other: Array | None = None) -> tuple[Array, Any]:
-        y = rooms.picture(self.target.value, len(x))
+    def forward(self, *xs: Array) -> tuple[Array, Any]:
+        y = rooms.picture(self.target.value, len(xs[0]))
+        other, what = (xs[-1], ADD) if self.adds else (None, 0)
         low, high = ends(self.gate)
-        for part in self._forward:
-            part.run(x, y, other, low=low, high=high, what=0 if other is None else ADD)
-        return y, (x if self.reads else None, y if self.gate and not self.read else None)
+        for part, passes_ in zip(self.parts, self._forward, strict=True):
+            for each in passes_:
+                each.run(xs[part.source], y, other, None, low, high, what)
+        return y, (xs[0] if self.reads else None, y if self.gate and not self.read else None)
 
     def backward(self, signal: Array, cache: Any, rule: Rule = gradient) -> tuple[Array, ...]:
         x, y = cache
         passed = signal if y is None else self._gated(signal, y, rule)
-        parts, frame = self._backward, self.source.signal
-        U, V = self.window.kernel
-        full = U >= self.window.stride[0] and V >= self.window.stride[1]  # every cell of x was looked at
-        dx = rooms.picture(frame, len(signal)) if full else np.zeros(frame.shape(len(signal)), np.float32)
+        dxs: list[Array | None] = [None] * len(self.sources)
         what, (low, high) = self._what(self.reads, rule), ends(self.reads)
-        for part in parts:
-            if what is None or self.reads is None:
-                part.run(passed, dx)
-            else:
-                part.run(passed, dx, kept=x, low=low, high=high, what=what)
+        for part, passes_ in zip(self.parts, self._backward, strict=True):
+            before, frame = dxs[part.source], self.sources[part.source].signal
+            covered = all(u >= s for u, s in zip(part.window.kernel, part.window.stride, strict=True))
+            dx = rooms.picture(frame, len(signal)) if covered else np.zeros(frame.shape(len(signal)), np.float32)
+            for each in passes_:
+                if what is None or self.reads is None:
+                    each.run(passed, dx, before, None, what=0 if before is None else ADD)
+                else:
+                    each.run(passed, dx, None, x, low, high, what)
+            dxs[part.source] = dx if covered or before is None else dx + before
         if what is None and self.reads is not None:  # a rule of the caller's own
-            dx = _ruled(rule, self.reads, dx, frame, x, self.source.value)
-        return (dx,) if self.other is None else (dx, passed)
+            dxs[0] = _ruled(rule, self.reads, dxs[0], self.sources[0].signal, x, self.sources[0].value)
+        if self.adds:
+            dxs[-1] = passed
+        return tuple(dxs)
 
     @property
     def rectifies(self) -> bool:
@@ -152,45 +179,53 @@ class BlockedConv(Layer):
         return self.target.value.shape(shapes[0][0])
 
     @cached_property
-    def _forward(self) -> list[Pass] | list[WinogradPass]:
-        value, m = self.target.value, self.tiles[0]
-        if m is not None:
-            frames = (self.source.value, value, self.other.value if self.other else None)
-            kernels = held(self.conv, ("winograd", m), lambda: winograd_passes.transformed(self.conv.weight, m))
-            return [WinogradPass.of(m, kernels, self.conv.bias, self.window.padding, *frames)]
-        taps = passes.forward_taps(self.window, (value.height, value.width))
-        frames = (self.source.value, value, self.other.value if self.other else None)
-        return _passes(self.conv, self.conv.bias, taps, *frames, back=False)
+    def _forward(self) -> list[Any]:
+        """The passes of every part."""
+        y = self.target.value
+        other = self.sources[-1].value if self.adds else None
+        made: list[Any] = []
+        for conv, window, source, (m, _), first in self.parts:
+            frames = Frames(self.sources[source].value, y, other, writes=first)
+            if m is None:
+                taps = passes.forward_taps(window, (y.height, y.width))
+                made.append(_direct(conv, conv.weight, conv.bias, taps, frames))
+            else:
+                kernels = _transformed(conv, m, back=False)
+                made.append([WinogradPass.of(m, kernels, conv.bias, window.padding, frames)])
+        return made
 
     @cached_property
-    def _backward(self) -> list[Pass] | list[WinogradPass]:
-        frame, m = self.source.signal, self.tiles[1]
-        kept = self.source.value if self.reads else None
-        if m is not None:
-            turned = held(self.conv, ("winograd back", m), lambda: winograd_passes.transformed(
-                winograd.adjoint_weight(self.conv.weight), m))
-            p, q = self.window.padding
-            return [WinogradPass.of(m, turned, None, (2 - p, 2 - q), self.target.signal, frame, None, kept)]
-        taps = passes.adjoint_taps(self.window, (frame.height, frame.width))
-        return _passes(self.conv, None, taps, self.target.signal, frame, None, kept, back=True)
+    def _backward(self) -> list[Any]:
+        """The passes of the adjoint of every part."""
+        made: list[Any] = []
+        for conv, window, source, (_, m), first in self.parts:
+            value, x = self.sources[source]
+            frames = Frames(self.target.signal, x, kept=value if self.reads else None, reads=first)
+            if m is None:
+                taps = passes.adjoint_taps(window, (x.height, x.width))
+                turned = conv.weight if conv.groups > 1 else conv.weight.transpose(1, 0, 2, 3)
+                made.append(_direct(conv, turned, None, taps, frames))
+            else:
+                p, q = window.padding
+                made.append([WinogradPass.of(m, _transformed(conv, m, back=True), None, (2 - p, 2 - q), frames)])
+        return made
 
     @cached_property
     def _own_gate(self) -> list[Pass]:
         """A pass that multiplies by 1 and stores what the rectifier of y lets through."""
-        frame, value = self.target.signal, self.target.value
+        value, frame = self.target
         here = Taps(whole(frame), (0, 0), (1, 1), ((0, 0),), ((0, 0),))
         ones = np.ones((frame.channels, 1, 1), np.float32)
-        return passes.depthwise(ones, None, [here], frame, frame, kept=value)
+        return passes.depthwise(ones, None, [here], Frames(frame, frame, kept=value))
 
     def _gated(self, signal: Array, y: Array, rule: Rule) -> Array:
         """Return what the rectifier of y lets through."""
         what, frame = self._what(self.gate, rule), self.target.signal
         if what is None:
-            return _ruled(rule, self.gate, signal, frame, y, self.target.value)  # type: ignore[arg-type]
-        low, high = ends(self.gate)
+            return _ruled(rule, self.gate, signal, frame, y, self.target.value)
         passed = rooms.picture(frame, len(signal))
-        for part in self._own_gate:
-            part.run(signal, passed, kept=y, low=low, high=high, what=what)
+        for each in self._own_gate:
+            each.run(signal, passed, None, y, *ends(self.gate), what)
         return passed
 
     @staticmethod
@@ -199,15 +234,19 @@ class BlockedConv(Layer):
         return GATE if gate is not None and not gate.rectifies else _WHAT.get(rule)
 
 
-def _passes(conv: Conv2d, bias: Array | None, taps: list[Taps], source: Frame, target: Frame, other: Frame | None = None,
-            kept: Frame | None = None, *, back: bool) -> list[Pass]:
+def _direct(conv: Conv2d, weight: Array, bias: Array | None, taps: list[Taps], frames: Frames) -> list[Pass]:
     if conv.groups > 1:
-        return passes.depthwise(conv.weight[:, 0], bias, taps, source, target, other, kept)
-    weight = conv.weight.transpose(1, 0, 2, 3) if back else conv.weight
-    return passes.dense(weight, bias, taps, source, target, other, kept)
+        return passes.depthwise(weight[:, 0], bias, taps, frames)
+    return passes.dense(weight, bias, taps, frames)
 
 
-def _ruled(rule: Rule, gate: Rectifier, signal: Array, at: Frame, kept: Array, kept_at: Frame) -> Array:
+def _transformed(conv: Conv2d, m: int, back: bool) -> Array:
+    """Return the kernels of Winograd's convolution, or of its adjoint."""
+    weight = winograd.adjoint_weight(conv.weight) if back else conv.weight
+    return held(conv, (m, back), lambda: winograd_passes.transformed(weight, m))
+
+
+def _ruled(rule: Rule, gate: Any, signal: Any, at: Frame, kept: Array, kept_at: Frame) -> Array:
     """Return what a rule of the caller's own lets through."""
     passed = np.zeros_like(signal)
     at.cells(passed)[...] = rule(at.cells(signal), gate.slope(kept_at.cells(kept)))
@@ -263,36 +302,7 @@ class BlockedMean(Layer):
         rows, columns = (tuple((u, u) for u in range(n)) for n in (frame.height, frame.width))
         shares = np.full((frame.channels, frame.height, frame.width), 1 / (frame.height * frame.width), np.float32)
         every = Taps(Grid((0, 0), (1, 1), (1, 1)), (0, 0), (1, 1), rows, columns)
-        return passes.depthwise(shares, None, [every], frame, Frame(frame.channels, 1, 1))
+        return passes.depthwise(shares, None, [every], Frames(frame, Frame(frame.channels, 1, 1)))
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return (shapes[0][0], self.source.value.channels, 1, 1)
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class BlockedConcat(Layer):
-    """All inputs, one after the other along the channels, of which all but the last fill their blocks."""
-
-    sources: tuple[Place, ...]
-    target: Place
-    inputs: ClassVar[int | None] = None
-
-    def forward(self, *xs: Array) -> tuple[Array, None]:
-        y, block = rooms.picture(self.target.value, len(xs[0])), 0
-        for x, place in zip(xs, self.sources, strict=True):
-            self.target.value.cells(y)[:, block : block + x.shape[1]] = place.value.cells(x)
-            block += x.shape[1]
-        return y, None
-
-    def backward(self, signal: Array, _: None) -> tuple[Array, ...]:
-        parts, block = [], 0
-        for place in self.sources:
-            frame = place.signal
-            part = rooms.picture(frame, len(signal))
-            frame.cells(part)[...] = self.target.signal.cells(signal)[:, block : block + frame.blocks]
-            parts.append(part)
-            block += frame.blocks
-        return tuple(parts)
-
-    def output_shape(self, *shapes: Shape) -> Shape:
-        return self.target.value.shape(shapes[0][0])
