@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -96,16 +95,13 @@ class Network(Topology):
         self._check_observed(observe, output)
         values = {name: read_only(x.copy()) for name, x in given.items()}  # the caller keeps his
         plan = self.plan((*observe, output), {name: x.shape for name, x in values.items()})
-        needed, on_the_way = plan.leads_to(output), plan.between(output, observe)
-        readers = Counter(name for node in plan.nodes if node.name in needed for name in node.inputs)
-        readers.update((*observe, output))
+        on_the_way = plan.remember("between", (output, observe), lambda: plan.between(output, observe))
+        route = plan.remember("route", (output, observe), lambda: plan.route(output, observe))
 
         shapes = {name: x.shape for name, x in values.items()}
         caches: dict[str, Any] = {}
         with kernels.session(self.backend):
-            for node in plan.nodes:
-                if node.name not in needed:
-                    continue
+            for node, done in route:
                 with named(node):
                     y, cache = node.layer.forward(*(values[name] for name in node.inputs))
                     y = np.asarray(y)
@@ -114,10 +110,8 @@ class Network(Topology):
                     caches[node.name] = cache
                 elif isinstance(node.layer, Computed):  # what it built says whether it keeps the batch
                     caches[node.name] = (cache[0], None)
-                readers.subtract(node.inputs)
-                for name in set(node.inputs):
-                    if not readers[name]:  # nobody will read it again
-                        del values[name]
+                for name in done:  # nobody will read them again
+                    del values[name]
         kept = {name: read_only(values[name]) for name in observe}
         return Tape(self, plan, output, read_only(values[output]), kept, shapes, caches)
 
@@ -182,7 +176,8 @@ class Network(Topology):
 
     def _backward(self, tape: Tape, caches: Mapping[str, Any], seed: Array, names: tuple[str, ...],
                   rule: Rule) -> dict[str, Array]:
-        on_the_way = tape.plan.between(tape.output, names)
+        plan = tape.plan
+        on_the_way = plan.remember("between", (tape.output, names), lambda: plan.between(tape.output, names))
         signals: dict[str, Array] = {tape.output: seed}
         for node in reversed(tape.plan.nodes):
             if node.name not in on_the_way or node.name not in signals:
@@ -191,7 +186,7 @@ class Network(Topology):
             given = (signal, caches[node.name], rule) if node.layer.rectifies else (signal, caches[node.name])
             for name, part in zip(node.inputs, node.layer.backward(*given), strict=True):
                 if part is not None and name in node.pays and (name in on_the_way or name in names):
-                    signals[name] = signals[name] + part if name in signals else part  # where paths meet, signals add
+                    signals[name] = kernels.add(signals[name], part) if name in signals else part  # where paths meet, signals add
         for name in names:
             if name not in signals:
                 raise UnknownLayerError(

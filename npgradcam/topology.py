@@ -188,6 +188,15 @@ class Topology:
                 passed.update(name for name in node.pays if name in reached)
         return passed
 
+    def route(self, output: str, keep: Iterable[str]) -> list[tuple[Node, tuple[str, ...]]]:
+        """Return the nodes that `output` depends on, each with the values that nobody reads after it."""
+        needed, kept = self.leads_to(output), {output, *keep}
+        last = {name: node.name for node in self.nodes if node.name in needed for name in node.inputs}
+        return [
+            (node, tuple(name for name in dict.fromkeys(node.inputs) if last[name] == node.name and name not in kept))
+            for node in self.nodes if node.name in needed
+        ]
+
     def score(self, output: str) -> str:
         """Return the node whose output a last Softmax, LogSoftmax or Sigmoid turns into probabilities.
 

@@ -20,7 +20,7 @@ from .session import Backend, backend, in_session, session, vectorised, warmup
 
 __all__ = [
     "Backend", "Padding", "Store",
-    "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "gate", "geometry", "max_pool2d",
+    "add", "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "gate", "geometry", "linear", "linear_adjoint", "max_pool2d",
     "max_pool2d_adjoint", "resolve", "session", "vectorised", "warmup",
 ]
 
@@ -109,6 +109,35 @@ def correlate2d_weight(signal: Array, x: Array, kernel: Pair, stride: Pair, padd
     canvas = geometry.reach(sizes, kernel, stride, dilation)
     padded = geometry.pad_to(x, padding[0], padding[1], *canvas)
     return definition.correlate2d_weight(signal, _plain(padded), kernel, stride, dilation, groups)
+
+
+@in_session
+def linear(x: Array, weight: Array) -> Array:
+    """Return y[n,o] = sum_c weight[o,c] x[n,c]: (N, C), (O, C) -> (N, O)."""
+    _expect_matrix("x", x, weight, 1)
+    y: Array = backend().linear(_plain(x), _plain(weight))
+    return y
+
+
+@in_session
+def linear_adjoint(signal: Array, weight: Array) -> Array:
+    """Return dx[n,c] = sum_o weight[o,c] signal[n,o]: (R, O), (O, C) -> (R, C)."""
+    _expect_matrix("signal", signal, weight, 0)
+    dx: Array = backend().linear_adjoint(_plain(signal), _plain(weight))
+    return dx
+
+
+@in_session
+def add(a: Array, b: Array) -> Array:
+    """Return a + b of one shape and dtype, where signals meet; anything else is NumPy's."""
+    same = a.shape == b.shape and a.dtype == b.dtype and a.size > 16384 and a.dtype in (np.float32, np.float64)
+    total: Array = backend().add(_plain(a), _plain(b)) if same else np.asarray(a + b)
+    return total
+
+
+def _expect_matrix(what: str, x: Array, weight: Array, axis: int) -> None:
+    if x.ndim != 2 or weight.ndim != 2 or x.shape[1] != weight.shape[axis] or x.dtype != weight.dtype:
+        raise ShapeError(f"{what}: {x.dtype} {x.shape} does not fit weights of {weight.dtype} {weight.shape}")
 
 
 @in_session

@@ -25,9 +25,11 @@ from numba import njit, prange
 
 from npgradcam.typing import Array, IntArray, Pair
 
+from .frames import LANES
 from .geometry import Store
 
 PIXELS = 512  # cells of y that one block computes: a block of patches stays in the cache
+FEW = 8  # images: with fewer, a linear layer is as fast as its weights can be read
 TAPS = 64  # taps (c, u, v) that one task of the adjoint pays back
 
 
@@ -279,6 +281,72 @@ def _grouped_adjoint(signal, weight, phase, shift, pitch, lines):  # type: ignor
                     target[k] += w * source[k]
 
 
+def linear(x: Array, weight: Array) -> Array:
+    """Compiled twin of `definition.linear`."""
+    y = np.empty((len(x), len(weight)), x.dtype)
+    if len(x) < FEW and x.dtype == np.float32 and x.shape[1] >= LANES:
+        from . import compiled_blocks
+
+        compiled_blocks.linear()(x, weight, y)
+    else:
+        _linear(np.ascontiguousarray(x.T), weight, y)
+    return y
+
+
+def linear_adjoint(signal: Array, weight: Array) -> Array:
+    """Compiled twin of `definition.linear_adjoint`."""
+    dx = np.zeros((len(signal), weight.shape[1]), signal.dtype)
+    _linear_adjoint(signal, weight, dx)
+    return dx
+
+
+def add(a: Array, b: Array) -> Array:
+    """Compiled twin of `definition.add`."""
+    total = np.empty_like(a)
+    _add(a.reshape(-1), b.reshape(-1), total.reshape(-1))
+    return total
+
+
+@_compile
+def _linear(x, weight, y):  # type: ignore[no-untyped-def]
+    """y^T = W x^T, a matrix product; each task has some rows of W.
+
+    x (C, N), weight (O, C), y (N, O)
+    """
+    O, step = len(weight), 64
+    for task in prange((O + step - 1) // step):
+        first, last = task * step, min(O, (task + 1) * step)
+        y[:, first:last] = np.dot(weight[first:last], x).T
+
+
+@_compile
+def _linear_adjoint(signal, weight, dx):  # type: ignore[no-untyped-def]
+    """dx = signal W; each task has some columns of W. A signal of 0 pays nothing, and its row of W is not read.
+
+    signal (R, O), weight (O, C), dx (R, C), zeros before
+    """
+    (O, C), step = weight.shape, 512
+    for task in prange((C + step - 1) // step):
+        first, last = task * step, min(C, (task + 1) * step)
+        for r in range(len(signal)):
+            total = dx[r, first:last]
+            for o in range(O):
+                s = signal[r, o]
+                if s != 0:
+                    row = weight[o, first:last]
+                    for c in range(last - first):
+                        total[c] += s * row[c]
+
+
+@_compile
+def _add(a, b, total):  # type: ignore[no-untyped-def]
+    """total = a + b; all (cells,)."""
+    step = 16384
+    for task in prange((len(a) + step - 1) // step):
+        for k in range(task * step, min(len(a), (task + 1) * step)):
+            total[k] = a[k] + b[k]
+
+
 @_compile
 def _gate(signal, y, passed, low, high, positive, sloped):  # type: ignore[no-untyped-def]
     """What a rectifier lets through, number by number; a y of batch 1 serves every row of the signal.
@@ -343,5 +411,5 @@ def _max_pool_adjoint(signal, index, x):  # type: ignore[no-untyped-def]
 
 def cache_misses() -> int:
     """Return how many of the kernels this process had to compile, because no cache on disk held them."""
-    kernels = (_pointwise, _dense, _dense_adjoint, _grouped, _grouped_adjoint, _gate, _max_pool, _max_pool_adjoint)
+    kernels = (_linear, _linear_adjoint, _add, _pointwise, _dense, _dense_adjoint, _grouped, _grouped_adjoint, _gate, _max_pool, _max_pool_adjoint)
     return sum(sum(k.stats.cache_misses.values()) for k in kernels if hasattr(k, "stats"))

@@ -17,7 +17,7 @@ from numba import config, get_thread_id, njit, prange
 
 from . import vector
 from .frames import LANES
-from .vector import VERSION, largest, multiply, pay_largest, scale, store_tile, transform_tile
+from .vector import VERSION, dot_rows, largest, multiply, pay_largest, scale, store_tile, transform_tile
 
 
 PAD = 3 * LANES  # numbers between the matrices of V: else many lie a power of 2 apart and drive each other from the cache
@@ -263,3 +263,29 @@ def winograd_by_phase(m: int, P: int, Q: int) -> Callable[..., None]:
                        kept, n * k_n + b * k_block + tiles[d, 3], rows[3], tiles[d, 4], tiles[d, 5], low, high, what)
 
     return winograd_by_phase
+
+
+@cache
+def linear() -> Callable[..., None]:
+    """Return the loops of a linear layer for a few images: each task reads four rows of W once, for all of them."""
+    version = VERSION
+
+    @compiled
+    def linear(x, weight, y):  # type: ignore[no-untyped-def]
+        # y[n,o] = sum_c weight[o,c] x[n,c]; x (N, C), weight (O, C), y (N, O), C >= LANES
+        (N, C), O = x.shape, len(weight)
+        whole = C // LANES
+        xs, ws, ys = x.reshape(-1), weight.reshape(-1), y.reshape(-1)
+        for task in prange((O + 3) // 4):
+            first = task * 4
+            for n in range(N):
+                if first + 4 <= O:
+                    dot_rows(4, ws, first * C, C, xs, n * C, whole, ys, n * O + first + 0 * version)
+                else:
+                    for o in range(first, O):
+                        dot_rows(1, ws, o * C, C, xs, n * C, whole, ys, n * O + o)
+                for o in range(first, min(O, first + 4)):
+                    for c in range(whole * LANES, C):
+                        y[n, o] += weight[o, c] * x[n, c]
+
+    return linear

@@ -97,3 +97,18 @@ def max_pool2d_adjoint(signal: Array, index: IntArray, canvas: Pair) -> Array:
     where = np.broadcast_to(index, signal.shape).reshape(n * channels, -1)
     np.add.at(x, (np.arange(n * channels)[:, None], where), signal.reshape(n * channels, -1))
     return x.reshape(n, channels, *canvas)
+
+
+def linear(x: Array, weight: Array) -> Array:
+    """y[n,o] = sum_c weight[o,c] x[n,c]."""
+    return x @ weight.T
+
+
+def linear_adjoint(signal: Array, weight: Array) -> Array:
+    """dx[n,c] = sum_o weight[o,c] signal[n,o]."""
+    return signal @ weight
+
+
+def add(a: Array, b: Array) -> Array:
+    """Return a + b."""
+    return np.asarray(a + b)

@@ -402,3 +402,27 @@ def _sum(e: Any, row: Any, values: list[Any]) -> Any:
         else:
             total = e.multiply_add(value, e.constant(float(a)), total)
     return total
+
+
+@intrinsic(prefer_literal=True)
+def dot_rows(typing, rows, w, w_at, w_row, x, x_at, count, y, y_at):  # type: ignore[no-untyped-def]
+    """Emit `_dot_rows` for so many rows at once."""
+    return emitted(_dot_rows, [rows], w=w, w_at=w_at, w_row=w_row, x=x, x_at=x_at, count=count, y=y, y_at=y_at)
+
+
+def _dot_rows(e: Any, rows: int) -> None:
+    """y[r] = sum_c w[r, c] x[c] for c = 0 .. LANES count - 1; count >= 1."""
+    def step(i: Any, sums: list[Any]) -> list[Any]:
+        c = e.times(i, LANES)
+        value = e.load("x", e.add(e.x_at, c))
+        places = [e.add(e.add(e.w_at, e.times(e.w_row, r)), c) for r in range(rows)]
+        return [e.multiply_add(e.load("w", place), value, total) for place, total in zip(places, sums, strict=True)]
+
+    sums = e.loop(e.count, [e.constant(0.0)] * rows, step)
+    for r, total in enumerate(sums):
+        lanes = [e.builder.extract_element(total, _LANE(lane)) for lane in range(LANES)]
+        while len(lanes) > 1:
+            lanes = [e.builder.fadd(a, b) for a, b in zip(lanes[::2], lanes[1::2], strict=True)]
+        place = e.add(e.y_at, r)
+        e.check("y", place, 1)
+        e.builder.store(lanes[0], e.at("y", place))

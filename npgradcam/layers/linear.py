@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from npgradcam import kernels
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, Shape
 
@@ -32,11 +33,11 @@ class Linear(Layer):
     def forward(self, x: Array) -> tuple[Array, None]:  # (N, C) -> (N, O)
         # y[n,o] = bias[o] + sum_c weight[o,c] x[n,c]
         self.output_shape(x.shape)
-        return x @ self.weight.T + self.bias, None
+        return kernels.linear(x, self.weight) + self.bias, None
 
     def backward(self, signal: Array, _: None) -> tuple[Array]:  # (R, O) -> (R, C)
         # dx[n,c] = sum_o weight[o,c] signal[n,o]
-        return (signal @ self.weight,)
+        return (kernels.linear_adjoint(signal, self.weight),)
 
     def parameter_gradients(self, signal: Array, x: Array) -> dict[str, Array]:
         """Return dy/dweight and dy/dbias applied to `signal`, summed over the batch."""
