@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -243,16 +242,25 @@ def outcome(layer: Layer, known: list[Shape | NDArray[Any]]) -> Shape | NDArray[
     return expect_room(layer.output_shape(*(x.shape if isinstance(x, np.ndarray) else x for x in known)))
 
 
-@contextmanager
-def named(node: Node) -> Iterator[None]:
+class named:  # noqa: N801  (with named(node): ...)
     """A layer's complaint gets the name of its place in the graph; NumPy's becomes one."""
-    where = f"{_kind(node.layer)} {node.name!r}"
-    try:
-        yield
-    except (ShapeError, UnsupportedOperatorError) as error:
-        raise type(error)(f"{where}: {error}") from None
-    except NpGradcamError as error:
-        raise ShapeError(f"{where}: {error}") from None
-    except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError) as error:
-        said = " ".join(str(error).split())[:300] or type(error).__name__
-        raise ShapeError(f"{where}: it cannot be computed for this input: {said}") from error
+
+    __slots__ = ("node",)
+
+    def __init__(self, node: Node) -> None:
+        self.node = node
+
+    def __enter__(self) -> None:
+        """Nothing: a network enters once for each layer."""
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> None:
+        if error is None:
+            return
+        where = f"{_kind(self.node.layer)} {self.node.name!r}"
+        if isinstance(error, (ShapeError, UnsupportedOperatorError)):
+            raise type(error)(f"{where}: {error}") from None
+        if isinstance(error, NpGradcamError):
+            raise ShapeError(f"{where}: {error}") from None
+        if isinstance(error, (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError)):
+            said = " ".join(str(error).split())[:300] or type(error).__name__
+            raise ShapeError(f"{where}: it cannot be computed for this input: {said}") from error

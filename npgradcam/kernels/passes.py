@@ -148,6 +148,10 @@ def flat(frames: Apart, *arrays: Array) -> tuple[list[Array], list[int]]:
     """
     found, strides, images = [], [], len(arrays[1])
     for (name, image, block), array in zip(frames, arrays, strict=True):
+        if array is arrays[1] and len(found) > 1:  # y stands in
+            found.append(found[1])
+            strides += strides[2:4]
+            continue
         n = len(array)
         if array.size != n * image or (n != images and n != 1) or array.dtype != np.float32:
             raise ShapeError(f"{name}: expected {images} images of {image} numbers, got {array.dtype} {array.shape}")

@@ -1,13 +1,11 @@
 """Memory that is used again: a fresh array of megabytes costs more than the sums that fill it.
 
 The system hands out new memory page by page, at the first touch of each. So an array that nobody refers to any longer
-gives its memory back to this room, and the next one of the same size takes it, zeros around pictures included.
+gives its memory back to this room, and the next one for the same use takes it, zeros around pictures included.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from typing import Any
 
 import numpy as np
@@ -16,15 +14,16 @@ from npgradcam.typing import Array
 
 from .frames import Frame
 
-MOST = 2**29  # bytes that wait here at the most; what came back first is given up first
+MOST = 2**29  # bytes that wait here at the most
 
-_waiting: OrderedDict[int, list[tuple[Array, object]]] = OrderedDict()
-_lock = threading.Lock()
+_waiting: dict[object, list[Array]] = {}
 _held = 0
 
 
 class _Lent:
     """Owns the memory of one array while anybody refers to it."""
+
+    __slots__ = ("__array_interface__", "memory", "use")
 
     def __init__(self, memory: Array, use: object) -> None:
         self.memory, self.use = memory, use
@@ -34,40 +33,35 @@ class _Lent:
         (give_back or _give_back)(self.memory, self.use)
 
 
-def floats(count: int, use: object = None) -> tuple[Array, bool]:
-    """Return room for `count` float32 numbers, and whether it was last lent for the same use."""
-    global _held
-    with _lock:
-        waiting = _waiting.get(count)
-        found = None
-        if waiting:
-            place = next((i for i, (_, last) in enumerate(waiting) if last == use), len(waiting) - 1)
-            found = waiting.pop(place)
-            _held -= 4 * count
-            if not waiting:
-                del _waiting[count]
-    memory, last = found or (np.empty(count, np.float32), None)
-    return np.asarray(_Lent(memory, use)), found is not None and last == use
-
-
 def picture(frame: Frame, images: int) -> Array:
     """Return an array for pictures in a frame whose zeros are in place and whose cells are not."""
-    flat, ready = floats(images * frame.image, (frame, images))
-    x = flat.reshape(frame.shape(images))
-    if not ready:
-        frame.clear_around(x)
-    return x
+    memory = _take((frame, images))
+    if memory is None:
+        memory = np.empty(frame.shape(images), np.float32)
+        frame.clear_around(memory)
+    return np.asarray(_Lent(memory, (frame, images)))
+
+
+def floats(count: int) -> Array:
+    """Return room for `count` float32 numbers."""
+    memory = _take(count)
+    return np.asarray(_Lent(np.empty(count, np.float32) if memory is None else memory, count))
+
+
+def _take(use: object) -> Array | None:
+    global _held
+    try:
+        memory = _waiting[use].pop()  # one step, so that no other thread takes the same
+    except (KeyError, IndexError):
+        return None
+    _held -= memory.nbytes
+    return memory
 
 
 def _give_back(memory: Array, use: object) -> None:
     global _held
-    with _lock:
-        _waiting.setdefault(memory.size, []).append((memory, use))
-        _waiting.move_to_end(memory.size)
-        _held += memory.nbytes
-        while _held > MOST:
-            size, oldest = next(iter(_waiting.items()))
-            given_up, _ = oldest.pop(0)
-            _held -= given_up.nbytes
-            if not oldest:
-                del _waiting[size]
+    if _held + memory.nbytes > MOST:  # what other sizes of picture have left is given up
+        _waiting.clear()
+        _held = 0
+    _waiting.setdefault(use, []).append(memory)
+    _held += memory.nbytes

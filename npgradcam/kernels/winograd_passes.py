@@ -111,7 +111,7 @@ class WinogradPass:
             T = max(P, own // P * P)
             taps = np.arange(C, dtype=np.int64) * T * LANES
             each = len(self.U) * ((B + C) * T * LANES + 2 * compiled_blocks.PAD)
-            room = rooms.floats(compiled_blocks.threads() * each)[0].reshape(-1, each)
+            room = rooms.floats(compiled_blocks.threads() * each).reshape(-1, each)
             compiled_blocks.winograd_by_block(self.m, P, Q)(
                 *arrays, self.U.reshape(-1), self.bias, taps, self.tiles, (len(y), B, C, T, *strides), *last, room)
             return
@@ -120,7 +120,7 @@ class WinogradPass:
         T = -(-together // parts)
         P, Q = register_block(T, B)
         loops = compiled_blocks.winograd_by_phase(self.m, P, Q)
-        room = [rooms.floats(len(self.U) * (n * T * LANES + compiled_blocks.PAD))[0] for n in (C, B)]
+        room = [rooms.floats(len(self.U) * (n * T * LANES + compiled_blocks.PAD)) for n in (C, B)]
         taps = np.arange(C, dtype=np.int64) * T * LANES
         for part in range(parts):
             first = min(part * T, together - T)
