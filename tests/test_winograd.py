@@ -7,15 +7,16 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
+from blocks import backward, forward
 from hypothesis import given
 from hypothesis import strategies as st
 
 from npgradcam import kernels
 from npgradcam.errors import ShapeError
 from npgradcam.kernels import winograd
+from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Window
 
-pytestmark = pytest.mark.usefixtures("warm")
-BACKENDS = ["numpy", "numba"]
+pytest.importorskip("numba")
 random = np.random.default_rng(4)
 
 
@@ -49,104 +50,106 @@ def test_a_tile_is_exactly_the_correlation(points: tuple) -> None:
     assert both_sides(A, M) == direct
 
 
-def test_the_compiled_transforms_are_the_exact_matrices() -> None:
-    """Row by row: every coefficient is a float32 exactly, so applied to unit vectors nothing is rounded."""
-    compiled = pytest.importorskip("npgradcam.kernels.compiled_winograd")
-    for m, into, out in ((2, compiled._input_2, compiled._output_2), (4, compiled._input_4, compiled._output_4)):
-        exact = winograd.matrices(winograd.POINTS[m])
-        for function, rows in ((into, exact.input), (out, exact.output)):
-            columns = [function.py_func(*map(np.float32, unit)) for unit in np.eye(m + 2)]
-            assert [tuple(map(Fraction, map(float, row))) for row in zip(*columns, strict=True)] == list(rows)
+@pytest.mark.parametrize("m", [2, 4])
+def test_the_emitted_transforms_are_the_exact_matrices(m: int) -> None:
+    """Cell by cell: every factor is a float32 exactly, so of a tile with a single 1 nothing is rounded."""
+    from numba import njit
+
+    from npgradcam.kernels.vector import store_tile, transform_tile
+
+    n, exact = m + 2, winograd.matrices(winograd.POINTS[m])
+
+    @njit
+    def into(x, v):  # type: ignore[no-untyped-def]
+        transform_tile(m, x, 0, n * 16, v, 0, 16)
+
+    @njit
+    def out(v, y, zeros):  # type: ignore[no-untyped-def]
+        store_tile(m, v, 0, 16, zeros, 0, y, 0, m * 16, y, 0, 0, y, 0, 0, m, m, -np.inf, np.inf, 0)
+
+    zeros = np.zeros(16, np.float32)
+    for i, j in itertools.product(range(n), range(n)):
+        one = np.zeros((n, n, 16), np.float32)
+        one[i, j] = 1
+        found, back = np.empty(n * n * 16, np.float32), np.empty(m * m * 16, np.float32)
+        into(one.ravel(), found)
+        out(one.ravel(), back, zeros)
+        for made, rows in ((found, exact.input), (back, exact.output)):
+            expected = [[row[i] * column[j] for column in rows] for row in rows]
+            held = made.reshape(len(rows), len(rows), 16)
+            assert (held == held[..., :1]).all()
+            assert [[Fraction(float(value)) for value in row] for row in held[..., 0]] == expected
 
 
-def direct(x: np.ndarray, weight: np.ndarray, padding: tuple, store: kernels.Store) -> np.ndarray:
+def direct(x: np.ndarray, weight: np.ndarray, padding: tuple) -> np.ndarray:
     """The convolution in float64."""
-    store = store._replace(bias=None if store.bias is None else store.bias.astype(float))
     with kernels.session("numpy"):
-        return kernels.correlate2d(x.astype(float), weight.astype(float), (1, 1), padding, (1, 1), 1, store)
+        return kernels.correlate2d(x.astype(float), weight.astype(float), (1, 1), padding, (1, 1), 1)
+
+
+def adjoint(signal: np.ndarray, weight: np.ndarray, padding: tuple, shape: tuple) -> np.ndarray:
+    with kernels.session("numpy"):
+        return kernels.correlate2d_adjoint(signal.astype(float), weight.astype(float), (1, 1), padding, (1, 1), 1, shape)
 
 
 def normal(*shape: int) -> np.ndarray:
     return random.standard_normal(shape).astype(np.float32)
 
 
-def error(found: np.ndarray, expected: np.ndarray) -> float:
-    """Largest error over the output's root mean square."""
-    return float(abs(found - expected).max() / np.sqrt(np.mean(expected**2)))
+def window(padding: tuple) -> Window:
+    return Window((3, 3), (1, 1), padding[:2])
 
 
 LIMITS = {2: 1e-5, 4: 1e-4}
-GEOMETRIES = [  # N, C, O, H, W, padding
-    (1, 1, 1, 1, 1, (1, 1, 1, 1)), (1, 3, 5, 7, 7, (1, 1, 1, 1)), (2, 5, 3, 13, 9, (0, 2, 1, 0)),
-    (3, 2, 7, 5, 150, (2, 2, 2, 2)), (1, 33, 37, 14, 30, (1, 0, 2, 1)), (2, 7, 9, 33, 20, (3, 0, 0, 4)),
-    (1, 1, 2, 3, 3, (0, 0, 0, 0)), (1, 66, 40, 57, 59, (1, 1, 1, 1)), (1, 4, 4, 150, 2, (0, 1, 2, 0)),
-    (1, 2, 2, 121, 119, (1, 1, 1, 1)),
-]
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
-def test_it_is_the_convolution_with_bias_and_clamp(geometry: tuple, m: int, backend: kernels.Backend) -> None:
-    N, C, O, H, W, padding = geometry
+@st.composite
+def geometries(draw: st.DrawFn) -> tuple[int, ...]:
+    N, C, O = draw(st.integers(1, 2)), draw(st.sampled_from([16, 20, 40])), draw(st.sampled_from([16, 33]))
+    padding = tuple(draw(st.integers(0, 2)) for _ in range(4))
+    H, W = (draw(st.integers(max(1, 3 - a - b), 23)) for a, b in (padding[::2], padding[1::2]))
+    return (N, C, O, H, W, *padding)
+
+
+@given(geometries(), st.sampled_from([2, 4]), st.booleans())
+def test_it_is_the_convolution_and_its_adjoint(geometry: tuple, m: int, adds: bool) -> None:
+    N, C, O, H, W, *padding = geometry
     x, weight, bias = normal(N, C, H, W), normal(O, C, 3, 3), normal(O)
-    before = x.copy()
-    with kernels.session(backend):
-        for store in (kernels.Store(), kernels.Store(bias), kernels.Store(bias, 0.0), kernels.Store(bias, 0.0, 6.0)):
-            found = winograd.correlate(x, winograd.transform(weight, m), padding, store)
-            assert found.dtype == np.float32
-            expected = direct(x, weight, padding, store)
-            assert abs(found - expected).max() < LIMITS[m] * 3 * np.sqrt(C)  # a sum of 9 C products
-    assert (x == before).all()
+    expected = direct(x, weight, tuple(padding))
+    other = normal(*expected.shape) if adds else None
+    found = forward(x, weight, window(tuple(padding)), tuple(padding[2:]), bias, 0.0, 6.0, other, m, around=(0, 1, 2, 0))
+    total = expected + bias[:, None, None] + (0 if other is None else other)
+    assert abs(found - np.clip(total, 0, 6)).max() < LIMITS[m] * 3 * np.sqrt(C)
 
-
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("geometry", GEOMETRIES, ids=str)
-def test_the_adjoint_pays_back_what_the_convolution_looked_at(geometry: tuple, m: int,
-                                                              backend: kernels.Backend) -> None:
-    N, C, O, H, W, padding = geometry
-    x, weight = normal(N, C, H, W), normal(O, C, 3, 3)
-    U, turned = winograd.transform(weight, m), winograd.transform(winograd.adjoint_weight(weight), m)
-    with kernels.session(backend):
-        y = winograd.correlate(x, U, padding)
-        signal = normal(*y.shape)
-        back = winograd.correlate_adjoint(signal, turned, padding, x.shape)
-    with kernels.session("numpy"):
-        exact = kernels.correlate2d_adjoint(
-            signal.astype(float), weight.astype(float), (1, 1), padding, (1, 1), 1, x.shape)
-    assert back.shape == x.shape
-    assert abs(back - exact).max() < LIMITS[m] * 3 * np.sqrt(O)
-    one, other = np.vdot(y.astype(float), signal), np.vdot(x.astype(float), back)
-    scale = np.linalg.norm(y) * np.linalg.norm(signal) / np.sqrt(y.size)
-    assert abs(one - other) < 10 * LIMITS[m] * scale
-
-
-@given(st.tuples(*[st.integers(1, 9)] * 2, *[st.integers(1, 40)] * 2, *[st.integers(0, 2)] * 4),
-       st.sampled_from([2, 4]), st.integers(0, 99))
-def test_any_geometry(sizes: tuple, m: int, seed: int) -> None:
-    C, O, H, W, *padding = sizes
-    if H + padding[0] + padding[2] < 3 or W + padding[1] + padding[3] < 3:
-        return
-    draw = np.random.default_rng(seed)
-    x, weight = (draw.standard_normal(shape, np.float32) for shape in ((1, C, H, W), (O, C, 3, 3)))
-    found = winograd.correlate(x, winograd.transform(weight, m), tuple(padding))
-    expected = direct(x, weight, tuple(padding), kernels.Store())
-    # every cell against what it sums: |w| correlated with |x|
-    assert (abs(found - expected) <= 1e-4 * abs(x).max() * abs(weight).sum(axis=(1, 2, 3))[:, None, None]).all()
+    signal, kept, plus = normal(*expected.shape), normal(*x.shape), normal(*x.shape)
+    back = adjoint(signal, weight, tuple(padding), x.shape)
+    found = backward(signal, weight, window(tuple(padding)), x.shape, m)
+    assert abs(found - back).max() < LIMITS[m] * 3 * np.sqrt(O)
+    gated = backward(signal, weight, window(tuple(padding)), x.shape, m, kept, 0.0, 1.0, GATE | POSITIVE | ADD, plus)
+    passed = np.maximum(back + plus, 0) * ((kept > 0) & (kept < 1))
+    assert abs(gated - passed).max() < LIMITS[m] * 3 * np.sqrt(O)
 
 
 @pytest.mark.parametrize("m", [2, 4])
-@pytest.mark.parametrize("shape", [(1, 24, 24, 13, 22), (1, 16, 16, 130, 130), (9, 300, 200, 8, 8)], ids=str)
+def test_the_definition_is_the_convolution_too(m: int) -> None:
+    x, weight, bias = normal(2, 5, 13, 9), normal(3, 5, 3, 3), normal(3)
+    store = kernels.Store(bias, 0.0, 6.0)
+    found = winograd.plain(x, winograd.transform(weight, m), store, (0, 2), (12, 9))
+    assert abs(found - store.applied(direct(x, weight, (0, 2, 1, 0)))).max() < LIMITS[m] * 7
+
+
+@pytest.mark.parametrize("m", [2, 4])
+@pytest.mark.parametrize("shape", [(1, 24, 24, 13, 22), (1, 16, 16, 130, 130), (9, 48, 32, 8, 8)], ids=str)
 def test_the_same_bits_for_any_number_of_threads(shape: tuple, m: int) -> None:
-    numba = pytest.importorskip("numba")
+    import numba
+
     N, C, O, H, W = shape
-    x, U = normal(N, C, H, W), winograd.transform(normal(O, C, 3, 3), m)
+    x, weight = normal(N, C, H, W), normal(O, C, 3, 3)
     most, found = numba.get_num_threads(), []
     for threads in range(1, most + 1):
         numba.set_num_threads(threads)
         try:
-            found.append(winograd.correlate(x, U, (1, 1, 1, 1)))
+            found.append(forward(x, weight, Window((3, 3), padding=(1, 1)), (1, 1), m=m))
         finally:
             numba.set_num_threads(most)
     assert all((y == found[0]).all() for y in found)
@@ -154,23 +157,23 @@ def test_the_same_bits_for_any_number_of_threads(shape: tuple, m: int) -> None:
 
 @pytest.mark.parametrize("m", [2, 4])
 def test_every_way_to_cut_the_work_gives_the_same_numbers(m: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = pytest.importorskip("npgradcam.kernels.winograd_blocks")
+    from npgradcam.kernels import winograd_passes
+
     x, weight = normal(3, 18, 30, 50), normal(20, 18, 3, 3)
-    expected = direct(x, weight, (1, 1, 1, 1), kernels.Store())
+    expected = direct(x, weight, (1, 1, 1, 1))
     for own, shared in itertools.product((0, 10**5, 10**9), (1, 10**5, 10**9)):
-        monkeypatch.setattr(blocks, "OWN", own)
-        monkeypatch.setattr(blocks, "SHARED", shared)
-        assert error(winograd.correlate(x, winograd.transform(weight, m), (1, 1, 1, 1)), expected) < LIMITS[m]
+        monkeypatch.setattr(winograd_passes, "OWN", own)
+        monkeypatch.setattr(winograd_passes, "SHARED", shared)
+        found = forward(x, weight, Window((3, 3), padding=(1, 1)), (1, 1), m=m)
+        assert abs(found - expected).max() < LIMITS[m] * np.sqrt(np.mean(expected**2))
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_what_is_not_finite_stays_within_its_tiles_and_is_not_hidden(bad: float, backend: kernels.Backend) -> None:
-    x, weight = normal(1, 2, 24, 24), normal(3, 2, 3, 3)
-    clean = direct(x, weight, (1, 1, 1, 1), kernels.Store(None, 0.0))
+def test_what_is_not_finite_stays_within_its_tiles_and_is_not_hidden(bad: float) -> None:
+    x, weight = normal(1, 16, 24, 24), normal(16, 16, 3, 3)
+    clean = np.maximum(direct(x, weight, (1, 1, 1, 1)), 0)
     x[0, 1, 9, 14] = bad
-    with kernels.session(backend), np.errstate(invalid="ignore"):
-        y = winograd.correlate(x, winograd.transform(weight, 4), (1, 1, 1, 1), kernels.Store(None, 0.0))
+    y = forward(x, weight, Window((3, 3), padding=(1, 1)), (1, 1), low=0.0, m=4)
     looks = np.zeros((24, 24), bool)
     looks[8:12, 12:16] = True  # tiles begin at multiples of 4 and look at 6 x 6 cells from one before
     assert not np.isfinite(y[0, :, 8:11, 13:16]).any()  # what the 3 x 3 kernel looks at
@@ -179,22 +182,27 @@ def test_what_is_not_finite_stays_within_its_tiles_and_is_not_hidden(bad: float,
 
 def test_a_smaller_rounding_error_than_with_the_usual_points() -> None:
     x, weight, found = normal(1, 64, 32, 32), normal(64, 64, 3, 3), []
-    expected = direct(x, weight, (1, 1, 1, 1), kernels.Store())
-    with kernels.session("numpy"), pytest.MonkeyPatch.context() as patch:
+    expected = direct(x, weight, (1, 1, 1, 1))
+    with pytest.MonkeyPatch.context() as patch:
         for points in (winograd.POINTS[4], tuple(map(Fraction, (0, 1, -1, 2, -2)))):
             patch.setitem(winograd.POINTS, 4, points)
-            y = winograd.correlate(x, winograd.transform(weight, 4), (1, 1, 1, 1))
+            y = winograd.plain(x, winograd.transform(weight, 4), kernels.Store(), (1, 1), (32, 32))
             found.append(np.sqrt(np.mean((y - expected) ** 2)))
     assert 1.25 * found[0] < found[1]
 
 
 def test_what_does_not_fit_is_refused() -> None:
-    x, U = normal(1, 3, 8, 8), winograd.transform(normal(4, 3, 3, 3), 4)
-    for wrong in (lambda: winograd.correlate(x[:, :2], U, (0, 0, 0, 0)),
-                  lambda: winograd.transform(normal(4, 3, 2, 3), 2),
-                  lambda: winograd.correlate(x.astype(float), U, (0, 0, 0, 0)),
-                  lambda: winograd.correlate(x[:, :, :2], U, (0, 0, 0, 0)),
-                  lambda: winograd.correlate(x, U, (0, 0, 0, 0), kernels.Store(normal(3))),
-                  lambda: winograd.correlate_adjoint(normal(1, 4, 6, 7), U, (0, 0, 0, 0), x.shape)):
+    from npgradcam.kernels.frames import Frame
+    from npgradcam.kernels.passes import Frames
+    from npgradcam.kernels.winograd_passes import WinogradPass, transformed
+
+    U, frame = transformed(normal(16, 16, 3, 3), 4), Frame(16, 8, 8)
+    around = frame.around((1, 1, 1, 1))
+    assert WinogradPass.of(4, U, None, (1, 1), Frames(around, frame))
+    for frames in (Frames(frame, frame), Frames(around, Frame(16, 9, 8)), Frames(around, frame, Frame(16, 7, 8)),
+                   Frames(around, frame, None, Frame(16, 8, 7)), Frames(Frame(3, 8, 8, 1, 1, 1, 1, lanes=3), frame),
+                   Frames(around, frame, writes=1), Frames(around, frame, reads=1)):
         with pytest.raises(ShapeError):
-            wrong()
+            WinogradPass.of(4, U, None, (1, 1), frames)
+    with pytest.raises(ShapeError):
+        winograd.transform(normal(4, 3, 2, 3), 2)

@@ -230,7 +230,7 @@ def depthwise(weight: Array, bias: Array | None, taps: list[Taps], frames: Frame
     return done
 
 
-PIXELS = (1, 2, 4, 7, 14)  # cells that one register block of a depthwise convolution computes
+PIXELS = (1, 4, 7, 14)  # cells that one register block of a depthwise convolution computes
 
 
 def _packed(weight: Array, part: Taps, source: Frame) -> tuple[int, list[int], Array]:
@@ -321,5 +321,5 @@ def register_blocks() -> tuple[Pair, ...]:
 
     features = config.CPU_FEATURES if config.CPU_FEATURES is not None else binding.get_host_cpu_features().flatten()
     if "+avx512f" in features:  # 32 registers, each a whole vector
-        return ((14, 2), (14, 1), (7, 3), (7, 2), (7, 1), (16, 1), (12, 2), (4, 2), (4, 1), (2, 1), (1, 1))
-    return ((6, 1), (5, 1), (4, 1), (3, 2), (2, 1), (1, 1))  # 16 of half a vector (AVX2), or 32 of a quarter (NEON)
+        return ((14, 2), (14, 1), (7, 3), (7, 2), (7, 1), (16, 1), (4, 1), (1, 1))
+    return ((6, 1), (5, 1), (4, 1), (2, 1), (1, 1))  # 16 of half a vector (AVX2), or 32 of a quarter (NEON)

@@ -33,11 +33,10 @@ from typing import NamedTuple
 import numpy as np
 
 from npgradcam.errors import ShapeError
-from npgradcam.typing import Array, Pair, Quad, Shape
+from npgradcam.typing import Array, Pair
 
 from . import definition, geometry
 from .geometry import Store
-from .session import backend, in_session
 
 POINTS = {
     2: (Fraction(0), Fraction(1), Fraction(-1)),
@@ -123,71 +122,6 @@ def adjoint_weight(weight: Array) -> Array:
     w'[c,o,u,v] = w[o,c,2-u,2-v]: (O, C, 3, 3) -> (C, O, 3, 3)
     """
     return np.ascontiguousarray(weight[:, :, ::-1, ::-1].transpose(1, 0, 2, 3))
-
-
-@in_session
-def correlate(x: Array, transformed: Array, padding: Quad, store: Store = Store()) -> Array:  # noqa: B008 (a tuple)
-    """Slide 3 x 3 kernels over the picture, at stride 1, as `kernels.correlate2d` does.
-
-    y[n,o,i,j] = sum_{c,u,v} weight[o,c,u,v] x[n, c, i + u - p, j + v - p]; zeros outside the picture
-
-    Parameters
-    ----------
-    x : ndarray of shape (N, C, H, W)
-    transformed : ndarray of shape ((m + 2)^2, O, C)
-        The kernels, from `transform`.
-    padding : (top, left, bottom, right)
-    store : Store, optional
-        May add a bias and cut off what is too small or too large.
-
-    Returns
-    -------
-    ndarray of shape (N, O, I, J)
-    """
-    return _checked(x, transformed, (padding[0], padding[1]),
-                    geometry.output_sizes(x.shape, (3, 3), (1, 1), padding), store)
-
-
-@in_session
-def correlate_adjoint(signal: Array, transformed: Array, padding: Quad, shape: Shape) -> Array:
-    """Pay every y back to the x it looked at: a correlation of the signal, padded by 2 - p, with turned kernels.
-
-    x[n,c,h,w] = sum_{o,u,v} w'[c,o,u,v] signal[n, o, h + u - (2 - p), w + v - (2 - p)]
-
-    Parameters
-    ----------
-    signal : ndarray of shape (R, O, I, J)
-    transformed : ndarray of shape ((m + 2)^2, C, O)
-        The kernels, from `transform(adjoint_weight(weight), m)`.
-    padding : (top, left, bottom, right)
-    shape : tuple of int
-        The shape (N, C, H, W) that the forward pass saw; N does not matter.
-
-    Returns
-    -------
-    ndarray of shape (R, C, H, W)
-    """
-    expected = geometry.output_sizes(shape, (3, 3), (1, 1), padding)
-    if signal.shape[2:] != expected:
-        raise ShapeError(f"signal: expected {expected} cells, got shape {signal.shape}; is it another layer's signal?")
-    return _checked(signal, transformed, (2 - padding[0], 2 - padding[1]), (shape[2], shape[3]), Store())
-
-
-def _checked(x: Array, transformed: Array, before: Pair, sizes: Pair, store: Store) -> Array:
-    if x.ndim != 4 or transformed.ndim != 3 or transformed.shape[::2] not in ((16, x.shape[1]), (36, x.shape[1])):
-        raise ShapeError(f"Winograd: {x.shape} does not fit transformed weights of shape {transformed.shape}")
-    if x.dtype != transformed.dtype or x.dtype not in (np.float32, np.float64):
-        raise ShapeError(f"Winograd: expected the weights' {transformed.dtype}, got {x.dtype}")
-    if store.bias is not None:
-        if store.bias.shape != transformed.shape[1:2]:
-            raise ShapeError(f"bias: expected {transformed.shape[1]} numbers, got shape {store.bias.shape}")
-        store = store._replace(bias=np.require(store.bias, x.dtype, ["C", "A", "W"]))
-    x, transformed = (np.require(array, requirements=["C", "A", "W"]) for array in (x, transformed))
-    if backend() is definition or not x.size or not transformed.size:
-        return plain(x, transformed, store, before, sizes)
-    from . import winograd_blocks  # needs Numba
-
-    return winograd_blocks.correlate(x, transformed, store, before, sizes)
 
 
 def plain(x: Array, transformed: Array, store: Store, before: Pair, sizes: Pair) -> Array:

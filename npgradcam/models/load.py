@@ -63,7 +63,7 @@ def build(name: str, weights: Mapping[str, Array] | Weights, dtype: Dtype = "flo
 def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping[str, Array] | Weights | None = None,
          *, preprocess: str | Preprocess | None = None, labels: str | os.PathLike[str] | Labels | None = None,
          dtype: Dtype = "float32", backend: Backend = "auto", classes: int | None = None,
-         optimise: bool | Literal["winograd"] = True) -> Model:
+         optimise: bool = True) -> Model:
     """Return a model by name or from a file, with its weights, preprocessing and labels.
 
     Parameters
@@ -86,10 +86,9 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     classes : int, optional
         How many classes the weights of a named architecture tell apart; as many as `labels` where they are given, else
         ImageNet's 1000.
-    optimise : bool or "winograd"
-        Whether batch norms are folded and rectifiers fused while it runs; every layer can be looked at all the same.
-        False runs the network as it is drawn: the reference. "winograd" computes large 3 x 3 convolutions in float32 by
-        Winograd's algorithm as well: VGG-16 in half the time, with maps right to 1e-5 instead of 1e-6.
+    optimise : bool
+        Whether batch norms are folded, rectifiers fused and an algorithm chosen for each convolution while it runs; every
+        layer can be looked at all the same. False runs the network as it is drawn: the reference.
 
     Returns
     -------
