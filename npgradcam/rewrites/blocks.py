@@ -151,7 +151,7 @@ def _average(layer: AvgPool2d, x: Shape) -> tuple[Conv2d, Window] | None:
     ones, padding, count = layer._mean(x, np.float32)
     if count.min() != count.max() or min(padding[:2]) < 0:
         return None
-    conv = Conv2d(ones / count.flat[0], None, layer.stride, padding, layer.dilation, len(ones))
+    conv = Conv2d(ones / count.flat[0], groups=len(ones))  # how it slides is said by the window
     return conv, Window(layer.kernel, layer.stride, padding[:2], layer.dilation)
 
 
@@ -222,7 +222,8 @@ def _scaled(pieces: tuple[Piece, ...], norm: Conv2d) -> tuple[Piece, ...]:
 
 def _each_alone(piece: Piece) -> bool:
     """Whether a piece multiplies every channel by a number of its own, cell by cell."""
-    return piece.window == Window((1, 1)) and piece.conv.groups == len(piece.conv.weight)
+    O, C = piece.conv.weight.shape[:2]
+    return piece.window == Window((1, 1)) and piece.conv.groups == O and C == 1
 
 
 def _is_ones(conv: Conv2d) -> bool:
