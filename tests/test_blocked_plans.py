@@ -65,8 +65,8 @@ def kinds(network: Network, x: np.ndarray, *keep: str) -> list[str]:
 def test_what_a_plan_is_made_of() -> None:
     net, x = fast(gap_net()), pictures().astype(np.float32)
     assert kinds(net, x)[:5] == ["Packed", "BlockedConv", "BlockedMaxPool", "BlockedConv", "BlockedMean"]
-    looked = kinds(net, x, "relu1")
-    assert looked[:5] == ["Packed", "BlockedConv", "Unpacked", "Packed", "BlockedMaxPool"]
+    looked = kinds(net, x, "conv1")
+    assert looked[:6] == ["Packed", "BlockedConv", "Unpacked", "BatchNorm2d", "ReLU", "MaxPool2d"]
     exact = replace(net, dtype="float64")
     assert "Packed" not in kinds(exact, x)  # float64 stays with the loops
     assert "Packed" not in kinds(replace(net, backend="numpy"), x)

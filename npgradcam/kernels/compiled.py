@@ -296,7 +296,7 @@ def linear(x: Array, weight: Array) -> Array:
 def linear_adjoint(signal: Array, weight: Array) -> Array:
     """Compiled twin of `definition.linear_adjoint`."""
     dx = np.zeros((len(signal), weight.shape[1]), signal.dtype)
-    _linear_adjoint(signal, weight, dx)
+    (_linear_adjoint if len(signal) < 4 * FEW else _linear_adjoint_of_many)(signal, weight, dx)
     return dx
 
 
@@ -336,6 +336,19 @@ def _linear_adjoint(signal, weight, dx):  # type: ignore[no-untyped-def]
                     row = weight[o, first:last]
                     for c in range(last - first):
                         total[c] += s * row[c]
+
+
+@_compile
+def _linear_adjoint_of_many(signal, weight, dx):  # type: ignore[no-untyped-def]
+    """dx = signal W, a matrix product; each task has some rows of the signal.
+
+    signal (R, O), weight (O, C), dx (R, C)
+    """
+    R = len(signal)
+    parts = max(4, R // 64)
+    for task in prange(parts):
+        first, last = task * R // parts, (task + 1) * R // parts
+        dx[first:last] = np.dot(signal[first:last], weight)
 
 
 @_compile
@@ -411,5 +424,5 @@ def _max_pool_adjoint(signal, index, x):  # type: ignore[no-untyped-def]
 
 def cache_misses() -> int:
     """Return how many of the kernels this process had to compile, because no cache on disk held them."""
-    kernels = (_linear, _linear_adjoint, _add, _pointwise, _dense, _dense_adjoint, _grouped, _grouped_adjoint, _gate, _max_pool, _max_pool_adjoint)
+    kernels = (_linear, _linear_adjoint, _linear_adjoint_of_many, _add, _pointwise, _dense, _dense_adjoint, _grouped, _grouped_adjoint, _gate, _max_pool, _max_pool_adjoint)
     return sum(sum(k.stats.cache_misses.values()) for k in kernels if hasattr(k, "stats"))

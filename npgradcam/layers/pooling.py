@@ -136,7 +136,7 @@ class GlobalAvgPool2d(Layer):
     def backward(self, signal: Array, shape: Shape) -> tuple[Array]:  # (R, C, 1, 1) -> (R, C, H, W)
         # dx[n,c,h,w] = 1/Z signal[n,c]: every cell gets the same share
         share = signal / (shape[2] * shape[3])
-        return (np.broadcast_to(share, (*signal.shape[:2], *shape[2:])).copy(),)
+        return (np.broadcast_to(share, (*signal.shape[:2], *shape[2:])),)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         expect_axes(shapes[0], "NCHW")

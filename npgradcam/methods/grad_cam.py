@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from npgradcam import kernels
 from npgradcam.errors import NpGradcamError
 from npgradcam.models import Model
 from npgradcam.network import Network
@@ -87,7 +88,11 @@ def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: st
 
 def weighted_sum(alpha: Array, activations: Array, image: IntArray) -> Array:
     """sum_k alpha_k A^k for each row, of its own image: (R, K), (N, K, I, J) -> (R, I, J)."""
-    return np.asarray(np.einsum("rk,rkij->rij", alpha, _of_rows(activations, image)))
+    K, I, J = activations.shape[1:]
+    total = np.empty((len(alpha), I, J), np.result_type(alpha, activations))
+    for n in np.unique(image):  # all classes of an image are one matrix product: (R, K) (K, I J)
+        total[image == n] = kernels.linear(alpha[image == n], activations[n].reshape(K, I * J).T).reshape(-1, I, J)
+    return total
 
 
 def maps_and_gradients(e: ClassActivationMap) -> tuple[Array, Array]:

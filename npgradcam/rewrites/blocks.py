@@ -70,25 +70,25 @@ def block(network: Topology, shapes: Mapping[str, Shape], keep: Set[str]) -> Top
     keep : set of str
         The nodes that somebody will look at.
     """
-    steps = _joined(network, _steps(network, shapes), keep)
+    steps = _joined(network, _steps(network, shapes, keep), keep)
     if not steps:
         return network
     plan = _Plan(network, steps, shapes, keep)
     return replace_nodes(network, tuple(plan.nodes()))
 
 
-def _steps(network: Topology, shapes: Mapping[str, Shape]) -> dict[str, Step]:
+def _steps(network: Topology, shapes: Mapping[str, Shape], keep: Set[str]) -> dict[str, Step]:
     """Return the step of every node that has one."""
     steps: dict[str, Step] = {}
     for node in network.nodes:
-        step = _step(node, [shapes.get(name, ()) for name in node.inputs], shapes.get(node.name, ()), set(steps))
+        step = _step(node, [shapes.get(name, ()) for name in node.inputs], set(steps) - keep)
         if step is not None:
             steps[node.name] = step
     return steps
 
 
-def _step(node: Node, inputs: list[Shape], output: Shape, blocked: set[str]) -> Step | None:
-    """Return the step of a node; all but convolutions need inputs that are blocked already."""
+def _step(node: Node, inputs: list[Shape], blocked: set[str]) -> Step | None:
+    """Return the step of a node; all but convolutions need inputs that are in blocks, and stay there."""
     layer, names = node.layer, node.inputs
     if not inputs or any(len(shape) != 4 or 0 in shape for shape in inputs):
         return None
