@@ -66,15 +66,20 @@ def line_up(files: Files, settings: Settings, wanted: Wanted, plan: str) -> list
     return everyone
 
 
+def make_files(data: Path, name: str) -> Files:
+    """Make what is missing for one network, in a process of its own: this one stays small."""
+    making = [sys.executable, "-m", "benchmarks.making", str(data), name]
+    subprocess.run(making, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return Files(data, name)
+
+
 def compare(names: Sequence[str], data: Path, settings: Settings, rounds: int, wanted: Wanted,
             plan: str = "default") -> list[Competitor]:
     """Return the competitors of each network with their times: ``rounds`` rounds, each in another order."""
     begun, results = time.monotonic(), []
     for number, name in enumerate(names, 1):
         say(f"{name}, network {number} of {len(names)}, after {(time.monotonic() - begun) / 60:.1f} minutes")
-        subprocess.run([sys.executable, "-m", "benchmarks.making", str(data), name], cwd=ROOT, check=True,
-                       stdout=subprocess.DEVNULL)
-        everyone = line_up(Files(data, name), settings, wanted, plan)
+        everyone = line_up(make_files(data, name), settings, wanted, plan)
         results += everyone
         runners, order = [one for one in everyone if one.process is not None], random.Random(0)
         try:

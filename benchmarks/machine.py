@@ -7,8 +7,9 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("npgradcam", "numpy", "numba", "scipy", "torch", "torchvision", "onnxruntime", "openvino", "mnn",
-            "grad-cam")
+import npgradcam
+
+PACKAGES = ("numpy", "numba", "scipy", "torch", "torchvision", "onnxruntime", "openvino", "mnn", "grad-cam")
 POOLS = ("OMP_", "OPENBLAS_", "MKL_", "NUMBA_", "KMP_", "GOMP_")
 
 
@@ -21,7 +22,7 @@ def facts(threads: int, first: bool = False) -> list[str]:
         f"CPU: {_cpuinfo('model name') or platform.processor()}, {os.cpu_count()} logical, "
         f"widest vectors {vectors[0]}; {threads} threads for each competitor",
         f"System: {platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "Versions: " + ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
+        f"Versions: npgradcam {npgradcam.__version__}, " + ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
         "Settings of thread pools found in the environment: " + (", ".join(settings) or "none"),
     ]
     if first:
