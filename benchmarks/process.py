@@ -44,3 +44,11 @@ def _schedule(policy: int, priority: int) -> None:
     for thread in Path("/proc/self/task").iterdir():
         with suppress(ProcessLookupError):  # it ended meanwhile
             os.sched_setscheduler(int(thread.name), policy, os.sched_param(priority))
+
+
+def limit_memory(gigabytes: float) -> None:
+    """Let this process raise MemoryError where it would use more."""
+    import resource
+
+    most = int(gigabytes * 1e9)
+    resource.setrlimit(resource.RLIMIT_DATA, (most, most))
