@@ -65,6 +65,8 @@ def mnn_forward(files: Files, variant: str) -> tuple[Run, Check]:
     import MNN
 
     network = MNN.Interpreter(str(files.mnn))
+    if variant == "small tiles":
+        network.setSessionHint(3, 2)  # WINOGRAD_MEMORY_LEVEL, of which 3 is the default
     session = network.createSession({"backend": "CPU", "numThread": threads(), "precision": "high"})
     x, logits = files.read()["x"], np.empty((1, 1000), np.float32)
     source, result = (
