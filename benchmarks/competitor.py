@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,9 @@ class Competitor:
         self._answer()
 
     def ask(self, **request: Any) -> Any:
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # `_answer` finds out why
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
         return self._answer()
 
     def _answer(self) -> Any:
@@ -113,8 +115,15 @@ class Competitor:
         return best
 
     def play(self) -> None:
-        """Take one turn of a round and keep its times."""
-        times, others = self.turn()
+        """Take one turn of a round and keep its times; whose process ends is out, and the others go on."""
+        if self.process is None:
+            return
+        try:
+            times, others = self.turn()
+        except Failed as reason:
+            self.error, self.rounds, self.others = str(reason), [], []
+            self.stop()
+            return
         self.rounds.append(times)
         self.others.append(others)
 
@@ -135,7 +144,8 @@ class Competitor:
         """End the worker by closing its pipe."""
         if self.process is None:
             return
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
