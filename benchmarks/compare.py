@@ -148,7 +148,8 @@ def main() -> int:
 
     results = compare(options.networks or NAMES, options.data, settings_of(options), options.rounds, wanted,
                       options.plan)
-    return publish(table.page(results, facts(options.threads, options.first), options.rounds), results, options)
+    about = [*facts(options.threads, options.first), f"Our networks: {options.plan} plan"]
+    return publish(table.page(results, about, options.rounds), results, options)
 
 
 if __name__ == "__main__":
