@@ -73,8 +73,9 @@ def make_files(data: Path, name: str) -> Files:
     return Files(data, name)
 
 
-def compare(names: Sequence[str], data: Path, settings: Settings, rounds: int, wanted: Wanted,
-            plan: str = "default") -> list[Competitor]:
+def compare(
+    names: Sequence[str], data: Path, settings: Settings, rounds: int, wanted: Wanted, plan: str = "default"
+) -> list[Competitor]:
     """Return the competitors of each network with their times: ``rounds`` rounds, each in another order."""
     begun, results = time.monotonic(), []
     for number, name in enumerate(names, 1):
@@ -111,12 +112,17 @@ def settings_parser(about: str, rounds: int = 5) -> argparse.ArgumentParser:
     parser.add_argument("--pause", type=float, default=0.3, help="seconds of silence before a turn (default 0.3)")
     parser.add_argument("--patience", type=float, default=5, help="seconds to wait for a quiet machine (default 5)")
     parser.add_argument("--first", action="store_true", help="real-time priority for each turn: a busy Linux, as root")
-    parser.add_argument("--data", type=lambda text: Path(text).resolve(), default=ROOT / "benchmarks" / "data",
-                        help="where files are made")
+    parser.add_argument(
+        "--data",
+        type=lambda text: Path(text).resolve(),
+        default=ROOT / "benchmarks" / "data",
+        help="where files are made",
+    )
     parser.add_argument("--output", type=Path, help="write the Markdown here as well")
     parser.add_argument("--json", type=Path, help="write every single time here")
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", choices=NAMES,
-                        help=f"of {', '.join(NAMES)} (default: all of them)")
+    parser.add_argument(
+        "networks", nargs="*", metavar="NETWORK", choices=NAMES, help=f"of {', '.join(NAMES)} (default: all of them)"
+    )
     return parser
 
 
@@ -146,8 +152,9 @@ def main() -> int:
         asked = (task != jobs.THROUGHPUT) if options.all else table.needed(task, who)
         return asked and who not in options.skip and (not options.task or task in options.task)
 
-    results = compare(options.networks or NAMES, options.data, settings_of(options), options.rounds, wanted,
-                      options.plan)
+    results = compare(
+        options.networks or NAMES, options.data, settings_of(options), options.rounds, wanted, options.plan
+    )
     about = [*facts(options.threads, options.first), f"Our networks: {options.plan} plan"]
     return publish(table.page(results, about, options.rounds), results, options)
 

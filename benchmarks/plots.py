@@ -37,8 +37,9 @@ def draw(points: list[dict[str, Any]], path: Path) -> None:
         wide = max(each) / min(each)
         plot.set_xlim(min(each) / wide**0.16, max(each) * wide**0.5)  # room for the names
         plot.minorticks_off()
-    words = [f"{NAMES.get(p['network'], p['network'])} at {p['value']}: {p['skipped']}"
-             for p in points if "skipped" in p]
+    words = [
+        f"{NAMES.get(p['network'], p['network'])} at {p['value']}: {p['skipped']}" for p in points if "skipped" in p
+    ]
     if words:
         figure.supxlabel("Not measured: " + "; ".join(words), fontsize=8, color="#555555")
     figure.savefig(path, dpi=150)
