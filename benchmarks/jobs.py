@@ -31,7 +31,7 @@ class Job:
     make: Callable[[Files, str], tuple[Run, Check]]
     variants: Sequence[str] = ("",)
     note: str = ""
-    logits: float = 1e-4  # largest error over largest magnitude; bfloat16 makes 6e-3 to 7e-2 on these networks
+    logits: float = 1e-4  # largest error over largest magnitude; bfloat16 makes 6e-3 and more
 
 
 def jobs(network: str, plan: str = "default") -> dict[str, list[Job]]:
@@ -44,7 +44,7 @@ def jobs(network: str, plan: str = "default") -> dict[str, list[Job]]:
             Job(OURS, ours.forward, (plan,)),
             Job("onnxruntime", runtimes.onnxruntime_forward),
             Job("OpenVINO", runtimes.openvino_forward),
-            Job("MNN", runtimes.mnn_forward, logits=2e-3),  # its large Winograd tiles cost accuracy: 1e-3 on GoogLeNet
+            Job("MNN", runtimes.mnn_forward, logits=5e-3),  # its large Winograd tiles cost accuracy: 4e-3 on ResNet-50
             Job("MNN, small Winograd tiles", runtimes.mnn_forward, ("small tiles",)),
             Job("PyTorch", peers.torch_forward, folded),
             Job("PyTorch, torch.compile", peers.torch_forward, ("compiled whole",)),
