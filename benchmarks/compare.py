@@ -7,13 +7,17 @@ import json
 import random
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from . import networks, peers, table
+from . import jobs, ours, table
 from .competitor import ROOT, Competitor, Failed, Settings
 from .machine import facts
-from .networks import Files
+from .networks import NAMES, Files
+
+Wanted = Callable[[str, str], bool]  # of task and who: takes part or not
 
 
 def say(words: str) -> None:
@@ -40,12 +44,12 @@ def fastest_variant(one: Competitor) -> str:
     return min(shortest, key=lambda v: shortest[v])
 
 
-def line_up(files: Files, settings: Settings, skip: list[str], tasks: list[str]) -> list[Competitor]:
+def line_up(files: Files, settings: Settings, wanted: Wanted, plan: str) -> list[Competitor]:
     """Start every competitor of one network at its best variant, and check what it computes."""
     answers, everyone = files.read(), []
-    for task, jobs in peers.jobs(files.name).items():
-        for job in jobs:
-            if job.who in skip or (tasks and task not in tasks):
+    for task, everybody in jobs.jobs(files.name, plan).items():
+        for job in everybody:
+            if not wanted(task, job.who):
                 continue
             one = Competitor(files, task, job, settings)
             everyone.append(one)
@@ -54,7 +58,7 @@ def line_up(files: Files, settings: Settings, skip: list[str], tasks: list[str])
                 one.check(answers)
                 say(f"  {task}, {job.who}: {'WRONG' if one.wrong else 'right'} ({one.error})")
             except Failed as reason:
-                one.error, one.wrong = str(reason), job.who == peers.OURS
+                one.error, one.wrong = str(reason), job.who == jobs.OURS
                 say(f"  {task}, {job.who}: does not run: {reason}")
                 one.stop()
             if one.wrong:
@@ -62,21 +66,33 @@ def line_up(files: Files, settings: Settings, skip: list[str], tasks: list[str])
     return everyone
 
 
-def compare(files: Files, settings: Settings, rounds: int, skip: list[str], tasks: list[str]) -> list[Competitor]:
-    """Return the competitors of one network with their times: ``rounds`` rounds, each in another order."""
-    everyone = line_up(files, settings, skip, tasks)
-    runners = [one for one in everyone if one.process is not None]
-    order = random.Random(0)
-    try:
-        for number in range(rounds):
-            order.shuffle(runners)
-            for one in runners:
-                one.play()
-            say(f"  round {number + 1} of {rounds}: " + table.short(everyone))
-    finally:
-        for one in everyone:
-            one.stop()
-    return everyone
+def make_files(data: Path, name: str) -> Files:
+    """Make what is missing for one network, in a process of its own: this one stays small."""
+    making = [sys.executable, "-m", "benchmarks.making", str(data), name]
+    subprocess.run(making, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
+    return Files(data, name)
+
+
+def compare(
+    names: Sequence[str], data: Path, settings: Settings, rounds: int, wanted: Wanted, plan: str = "default"
+) -> list[Competitor]:
+    """Return the competitors of each network with their times: ``rounds`` rounds, each in another order."""
+    begun, results = time.monotonic(), []
+    for number, name in enumerate(names, 1):
+        say(f"{name}, network {number} of {len(names)}, after {(time.monotonic() - begun) / 60:.1f} minutes")
+        everyone = line_up(make_files(data, name), settings, wanted, plan)
+        results += everyone
+        runners, order = [one for one in everyone if one.process is not None], random.Random(0)
+        try:
+            for turn in range(rounds):
+                order.shuffle(runners)
+                for one in runners:
+                    one.play()
+                say(f"  round {turn + 1} of {rounds}, ms: " + table.short(everyone))
+        finally:
+            for one in everyone:
+                one.stop()
+    return results
 
 
 def record(one: Competitor) -> dict[str, Any]:
@@ -87,48 +103,60 @@ def record(one: Competitor) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.compare", description=__doc__.partition(": ")[2])
-    parser.add_argument("networks", nargs="*", metavar="NETWORK", help=f"of {', '.join(networks.NAMES)} (default: all)")
-    parser.add_argument("--rounds", type=int, default=7, help="rounds, each with one turn for everybody (default 7)")
+def settings_parser(about: str, rounds: int = 5) -> argparse.ArgumentParser:
+    """Return the arguments that every timing of several competitors has."""
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--rounds", type=int, default=rounds, help=f"one turn for everybody in each (default {rounds})")
     parser.add_argument("--threads", type=int, default=2, help="threads for each competitor (default 2)")
     parser.add_argument("--seconds", type=float, default=0.4, help="length of a turn, at least 3 calls (default 0.4)")
     parser.add_argument("--pause", type=float, default=0.3, help="seconds of silence before a turn (default 0.3)")
-    parser.add_argument("--patience", type=float, default=20, help="seconds to wait for a quiet machine (default 20)")
+    parser.add_argument("--patience", type=float, default=5, help="seconds to wait for a quiet machine (default 5)")
     parser.add_argument("--first", action="store_true", help="real-time priority for each turn: a busy Linux, as root")
-    parser.add_argument("--skip", action="append", default=[], metavar="WHO", help="leave this one out (repeatable)")
-    parser.add_argument("--task", action="append", default=[], metavar="TASK", help="only this task (repeatable)")
-    parser.add_argument("--data", type=Path, default=ROOT / "benchmarks" / "data", help="where files are made")
+    parser.add_argument(
+        "--data",
+        type=lambda text: Path(text).resolve(),
+        default=ROOT / "benchmarks" / "data",
+        help="where files are made",
+    )
     parser.add_argument("--output", type=Path, help="write the Markdown here as well")
     parser.add_argument("--json", type=Path, help="write every single time here")
-    options = parser.parse_args()
-    unknown = set(options.networks) - set(networks.NAMES)
-    if unknown:
-        parser.error(f"unknown network {', '.join(sorted(unknown))}: choose from {', '.join(networks.NAMES)}")
-    return options
+    parser.add_argument(
+        "networks", nargs="*", metavar="NETWORK", choices=NAMES, help=f"of {', '.join(NAMES)} (default: all of them)"
+    )
+    return parser
 
 
-def main() -> int:
-    options = arguments()
-    settings = Settings(options.threads, options.seconds, options.pause, patience=options.patience, first=options.first)
-    results: list[Competitor] = []
-    for name in options.networks or networks.NAMES:
-        say(f"{name}: weights, answers in float64, ONNX file")
-        making = [sys.executable, "-m", "benchmarks.networks", name, str(options.data.resolve())]
-        subprocess.run(making, cwd=ROOT, check=True, stdout=subprocess.DEVNULL)
-        results += compare(Files(options.data.resolve(), name), settings, options.rounds, options.skip, options.task)
-    about = facts(options.threads)
-    if options.first:
-        about.append(
-            "Whoever's turn it was ran with real-time priority, all alike: the machine was busy with other work"
-        )
-    text = table.page(results, about, options.rounds)
+def settings_of(options: argparse.Namespace) -> Settings:
+    return Settings(options.threads, options.seconds, options.pause, patience=options.patience, first=options.first)
+
+
+def publish(text: str, results: list[Competitor], options: argparse.Namespace) -> int:
+    """Print and write what was found; return the exit code."""
     print(text)
     if options.output:
         options.output.write_text(text + "\n", encoding="utf-8")
     if options.json:
         options.json.write_text(json.dumps([record(one) for one in results], indent=1), encoding="utf-8")
     return 1 if any(one.wrong for one in results) else 0
+
+
+def main() -> int:
+    parser = settings_parser(__doc__.partition(": ")[2])
+    parser.add_argument("--all", action="store_true", help="also who is not in the table of ratios: torch.compile, ...")
+    parser.add_argument("--plan", choices=ours.OPTIMISE, default="default", help="ours: as drawn is optimise=False")
+    parser.add_argument("--skip", action="append", default=[], metavar="WHO", help="leave this one out (repeatable)")
+    parser.add_argument("--task", action="append", default=[], metavar="TASK", help="only this task (repeatable)")
+    options = parser.parse_args()
+
+    def wanted(task: str, who: str) -> bool:
+        asked = (task != jobs.THROUGHPUT) if options.all else table.needed(task, who)
+        return asked and who not in options.skip and (not options.task or task in options.task)
+
+    results = compare(
+        options.networks or NAMES, options.data, settings_of(options), options.rounds, wanted, options.plan
+    )
+    about = [*facts(options.threads, options.first), f"Our networks: {options.plan} plan"]
+    return publish(table.page(results, about, options.rounds), results, options)
 
 
 if __name__ == "__main__":

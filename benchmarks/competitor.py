@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import peers
+from . import jobs
 from .machine import Load
 from .networks import Files
+from .process import environment
 
 ROOT = Path(__file__).resolve().parent.parent
-LARGEST_ERROR = {"logits": 1e-4, "cam": 1e-3}  # largest difference over the largest magnitude
+LARGEST_ERROR = 1e-3  # of the map before its ReLU: largest difference over the largest magnitude
 LEAST_COSINE = 0.999  # for signals at the input: a few near-ties of a rectifier flip in any float32 code
 
 
@@ -33,7 +34,7 @@ class Settings:
     seconds: float = 0.4
     pause: float = 0.3
     quiet: float = 0.25  # cores that others may use
-    patience: float = 20.0
+    patience: float = 5.0
     first: bool = False  # whose turn it is goes before all other processes
 
 
@@ -43,7 +44,7 @@ class Competitor:
 
     files: Files
     task: str
-    job: peers.Job
+    job: jobs.Job
     settings: Settings
     variant: str = ""
     error: str = ""
@@ -57,19 +58,18 @@ class Competitor:
     def start(self, variant: str) -> None:
         """Start the worker and wait until its network is loaded."""
         self.variant, self.log = variant, tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by `stop`
-        names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
-        environment = os.environ | dict.fromkeys(names, str(self.settings.threads))
-        environment["TORCHINDUCTOR_CACHE_DIR"] = str(self.files.folder / "inductor")
+        settings = environment(self.settings.threads) | {"TORCHINDUCTOR_CACHE_DIR": str(self.files.folder / "inductor")}
         arguments = [self.files.name, str(self.files.folder), self.task, self.job.who, variant]
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.worker", *arguments], cwd=ROOT, env=environment,
+            [sys.executable, "-m", "benchmarks.worker", *arguments], cwd=ROOT, env=settings,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
         )  # fmt: skip
         self._answer()
 
     def ask(self, **request: Any) -> Any:
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
+        with suppress(BrokenPipeError):  # `_answer` finds out why
+            self.process.stdin.write(json.dumps(request) + "\n")
+            self.process.stdin.flush()
         return self._answer()
 
     def _answer(self) -> Any:
@@ -88,18 +88,18 @@ class Competitor:
             self.ask(do="check", path=str(path))
             with np.load(path) as data:
                 results = {key: data[key] for key in data.files}
-        words = []
+        words, largest = [], {"logits": self.job.logits, "cam": LARGEST_ERROR}
         for key, got in results.items():
-            want = peers.expected(answers, key, self.job.note)
+            want = jobs.expected(answers, key, self.job.note)
             if got.shape != want.shape:
                 self.wrong = True
                 words.append(f"{key} {got.shape} instead of {want.shape}")
                 continue
             off = float(np.abs(got - want).max() / np.abs(want).max())
             cosine = float((got * want).sum() / np.sqrt((got.astype(float) ** 2).sum() * (want**2).sum()))
-            right = off <= LARGEST_ERROR[key] if key in LARGEST_ERROR else cosine >= LEAST_COSINE
+            right = off <= largest[key] if key in largest else cosine >= LEAST_COSINE
             self.wrong |= not right
-            words.append(f"{key} {off:.0e}" + ("" if key in LARGEST_ERROR else f", 1 - cosine {abs(1 - cosine):.0e}"))
+            words.append(f"{key} {off:.0e}" + ("" if key in largest else f", 1 - cosine {abs(1 - cosine):.0e}"))
         self.error = "; ".join(words)
 
     def turn(self) -> tuple[list[float], float]:
@@ -115,8 +115,15 @@ class Competitor:
         return best
 
     def play(self) -> None:
-        """Take one turn of a round and keep its times."""
-        times, others = self.turn()
+        """Take one turn of a round and keep its times; whose process ends is out, and the others go on."""
+        if self.process is None:
+            return
+        try:
+            times, others = self.turn()
+        except Failed as reason:
+            self.error, self.rounds, self.others = str(reason), [], []
+            self.stop()
+            return
         self.rounds.append(times)
         self.others.append(others)
 
@@ -137,7 +144,8 @@ class Competitor:
         """End the worker by closing its pipe."""
         if self.process is None:
             return
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:

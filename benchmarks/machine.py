@@ -7,22 +7,27 @@ import platform
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("npgradcam", "numpy", "numba", "scipy", "torch", "torchvision", "onnxruntime", "grad-cam")
+import npgradcam
+
+PACKAGES = ("numpy", "numba", "scipy", "torch", "torchvision", "onnxruntime", "openvino", "mnn", "grad-cam")
 POOLS = ("OMP_", "OPENBLAS_", "MKL_", "NUMBA_", "KMP_", "GOMP_")
 
 
-def facts(threads: int) -> list[str]:
+def facts(threads: int, first: bool = False) -> list[str]:
     """Return the lines that stand above the tables."""
     flags = _cpuinfo("flags").split()
     vectors = [name for name in ("avx512f", "avx2", "asimd") if name in flags] or ["unknown"]
     settings = [f"{key}={value}" for key, value in sorted(os.environ.items()) if key.startswith(POOLS)]
-    return [
+    lines = [
         f"CPU: {_cpuinfo('model name') or platform.processor()}, {os.cpu_count()} logical, "
         f"widest vectors {vectors[0]}; {threads} threads for each competitor",
         f"System: {platform.system()} {platform.machine()}, Python {platform.python_version()}",
-        "Versions: " + ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
+        f"Versions: npgradcam {npgradcam.__version__}, " + ", ".join(f"{name} {_version(name)}" for name in PACKAGES),
         "Settings of thread pools found in the environment: " + (", ".join(settings) or "none"),
     ]
+    if first:
+        lines.append("Whoever's turn it was ran with real-time priority, all alike, on a machine busy with other work")
+    return lines
 
 
 def _version(name: str) -> str:

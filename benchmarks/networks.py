@@ -1,13 +1,10 @@
-"""The networks of the comparison: modules, weights, ONNX files, an input, and the right answers in float64.
+"""The networks of the comparison and where their files are, each cut in two so that everybody explains the same layer.
 
-``python -m benchmarks.networks NAME FOLDER`` makes what is missing for one network. Each network is cut in two,
-``body`` (up to the layer that is explained) and ``head``, so that everybody explains the same layer.
+``body`` goes up to the layer that is explained, ``head`` from there to the logits. `making.py` makes the files.
 """
 
 from __future__ import annotations
 
-import copy
-import sys
 from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,13 +12,23 @@ from typing import Any
 
 import numpy as np
 
-NAMES = ("efficientnet_lite0", "vgg16", "resnet50")
-SIZE = (1, 3, 224, 224)
+LAYERS = {  # the layer that is explained, as npgradcam calls it
+    "vgg16": "relu5_3",
+    "resnet50": "layer4.2.relu",
+    "resnet18": "layer4.1.relu",
+    "mobilenet_v2": "features.18.relu",
+    "efficientnet_lite0": "head.relu",
+    "googlenet": "inception5b.concat",
+    "densenet121": "features.relu5",
+    "squeezenet1_1": "fire9.concat",
+}
+NAMES = tuple(LAYERS)
+RELU6 = ("mobilenet_v2", "efficientnet_lite0")  # the others have ReLU
 
 
 @dataclass(frozen=True)
 class Files:
-    """Where the files of one network are: all made by `make`, none kept in the repository."""
+    """Where the files of one network are: all made by `making.make`, none kept in the repository."""
 
     folder: Path
     name: str
@@ -40,6 +47,15 @@ class Files:
         return self.folder / f"{self.name}.onnx"
 
     @property
+    def onnx_batch(self) -> Path:
+        """The same for any number of images."""
+        return self.folder / f"{self.name}.batch.onnx"
+
+    @property
+    def mnn(self) -> Path:
+        return self.folder / f"{self.name}.mnn"
+
+    @property
     def answers(self) -> Path:
         return self.folder / f"{self.name}.npz"
 
@@ -51,45 +67,79 @@ class Files:
             return {key: data[key] for key in data.files}
 
 
-def module(files: Files) -> Any:
-    """Return the network in evaluation mode as ``Sequential(body, head)``: the output of ``body`` is explained."""
-    import torch
-
-    state = torch.load(files.weights, map_location="cpu", weights_only=True)
-    if files.name == "efficientnet_lite0":
-        return _efficientnet_lite(files.name, state)
+def torchvision_network(name: str) -> Any:
+    """Return torchvision's network as it initialises it, without what belongs to training alone."""
     import torchvision
 
-    net = getattr(torchvision.models, files.name)(weights=None)
-    net.load_state_dict(state)
-    return _halves(net).eval()
+    more = {"aux_logits": False, "init_weights": True} if name == "googlenet" else {}
+    return getattr(torchvision.models, name)(weights=None, **more)
 
 
-def _halves(net: Any) -> Any:
+def module(files: Files, mapped: bool = False) -> Any:
+    """Return the network in evaluation mode as ``Sequential(body, head)``: the output of ``body`` is explained.
+
+    ``mapped`` spares memory: parameters are read from the file when they are used, and never copied.
+    """
+    import torch
+
+    state = torch.load(files.weights, map_location="cpu", weights_only=True, mmap=mapped or None)
+    with torch.device("meta" if mapped else "cpu"):
+        if files.name == "efficientnet_lite0":
+            from efficientnet_lite_pytorch import EfficientNet
+
+            net = EfficientNet.from_name("efficientnet-lite0")
+        else:
+            net = torchvision_network(files.name)
+    net.load_state_dict(state, assign=mapped)
+    body, head = _halves(net)
+    halves = OrderedDict(body=torch.nn.Sequential(*body), head=torch.nn.Sequential(*head))
+    return torch.nn.Sequential(halves).eval()
+
+
+def _halves(net: Any) -> tuple[list[Any], list[Any]]:
+    """Cut a network after the layer that is explained."""
     from torch import nn
 
-    if hasattr(net, "layer4"):
-        body = [net.conv1, net.bn1, net.relu, net.maxpool, net.layer1, net.layer2, net.layer3, net.layer4]
-        head = [net.avgpool, nn.Flatten(), net.fc]
-    else:  # VGG: the last ReLU is explained, its max pool belongs to the head
-        body = list(net.features[:-1])
-        head = [net.features[-1], net.avgpool, nn.Flatten(), *net.classifier]
-    return nn.Sequential(OrderedDict(body=nn.Sequential(*body), head=nn.Sequential(*head)))
+    kind, pool = type(net).__name__, [nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    if kind == "VGG":  # the last ReLU is explained, its max pool belongs to the head
+        return list(net.features[:-1]), [net.features[-1], net.avgpool, nn.Flatten(), *net.classifier]
+    if kind == "ResNet":
+        blocks = [net.layer1, net.layer2, net.layer3, net.layer4]
+        return [net.conv1, net.bn1, net.relu, net.maxpool, *blocks], [*pool, net.fc]
+    if kind == "MobileNetV2":
+        return list(net.features), [*pool, *net.classifier]
+    if kind == "GoogLeNet":
+        _rectifiers_as_modules(net)
+        children = dict(net.named_children())
+        head = [*pool, children.pop("dropout"), children.pop("fc")]
+        return [child for name, child in children.items() if name != "avgpool"], head
+    if kind == "DenseNet":
+        return [*net.features, nn.ReLU(inplace=True)], [*pool, net.classifier]
+    if kind == "SqueezeNet":
+        return list(net.features), [*net.classifier, nn.Flatten()]
+    return _efficientnet_lite(net)
 
 
-def _efficientnet_lite(name: str, state: dict[str, Any]) -> Any:
-    from efficientnet_lite_pytorch import EfficientNet
+def _rectifiers_as_modules(parent: Any) -> None:
+    """GoogLeNet calls the function ReLU: made modules, pytorch-grad-cam finds them, and batch norms can be folded."""
     from torch import nn
 
-    net = EfficientNet.from_name(name.replace("_", "-"))
-    net.load_state_dict(state)
+    for key, child in list(parent.named_children()):
+        if type(child).__name__ == "BasicConv2d":
+            setattr(parent, key, nn.Sequential(child.conv, child.bn, nn.ReLU(inplace=True)))
+        else:
+            _rectifiers_as_modules(child)
+
+
+def _efficientnet_lite(net: Any) -> tuple[list[Any], list[Any]]:
+    from torch import nn
+
     _plain_convolutions(net)
     for parent in (net, *net._blocks):
         parent._swish = nn.ReLU6(inplace=True)
     stem, top = nn.ReLU6(inplace=True), nn.ReLU6(inplace=True)
     body = [net._conv_stem, net._bn0, stem, *net._blocks, net._conv_head, net._bn1, top]
-    head = [net._avg_pooling, nn.Flatten(), net._dropout, net._fc]
-    return nn.Sequential(OrderedDict(body=nn.Sequential(*body), head=nn.Sequential(*head))).eval()
+    return body, [net._avg_pooling, nn.Flatten(), net._dropout, net._fc]
 
 
 def _plain_convolutions(parent: Any) -> None:
@@ -106,99 +156,5 @@ def _plain_convolutions(parent: Any) -> None:
             child.in_channels, child.out_channels, child.kernel_size, tuple(child.stride),
             (top, left) if even else 0, child.dilation, child.groups, child.bias is not None,
         )  # fmt: skip
-        conv.load_state_dict(child.state_dict())
+        conv.load_state_dict(child.state_dict(), assign=True)
         setattr(parent, key, conv if even else nn.Sequential(nn.ZeroPad2d((left, right, top, bottom)), conv))
-
-
-def guided_twin(net: Any) -> Any:
-    """Return a copy whose ReLU and ReLU6 pass signal * (signal > 0) * slope: the rule of guided backpropagation."""
-    import torch
-
-    class Guided(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx: Any, x: Any, top: float) -> Any:
-            ctx.save_for_backward((x > 0) & (x < top))
-            return x.clamp(0, top)
-
-        @staticmethod
-        def backward(ctx: Any, signal: Any) -> Any:
-            return signal.clamp(min=0) * ctx.saved_tensors[0], None
-
-    class Rectifier(torch.nn.Module):
-        def __init__(self, top: float) -> None:
-            super().__init__()
-            self.top = top
-
-        def forward(self, x: Any) -> Any:
-            return Guided.apply(x, self.top)
-
-    tops = {torch.nn.ReLU: float("inf"), torch.nn.ReLU6: 6.0}
-    twin = copy.deepcopy(net)
-    for parent in list(twin.modules()):
-        for key, child in list(parent.named_children()):
-            if type(child) in tops:
-                setattr(parent, key, Rectifier(tops[type(child)]))
-    return twin
-
-
-def _random_weights(files: Files, x: Any) -> None:
-    """Torchvision's own initialisation, then biases and batch norms that are not trivial, so that an error shows."""
-    import torch
-    import torchvision
-
-    torch.manual_seed(0)
-    net = getattr(torchvision.models, files.name)(weights=None).eval()
-    with torch.no_grad():
-        for m in net.modules():
-            if isinstance(m, torch.nn.BatchNorm2d):
-                m.weight.uniform_(0.5, 1.0)
-                m.momentum = 1.0  # one pass in training mode then makes its statistics those of the input
-                m.train()
-            if getattr(m, "bias", None) is not None:
-                m.bias.normal_(0, 0.05)
-        net(x)
-    torch.save(net.state_dict(), files.weights)
-
-
-def _answers(net: Any, x: Any) -> dict[str, Any]:
-    import torch
-
-    net, x = copy.deepcopy(net).double(), x.double().requires_grad_(True)
-    activations = net.body(x)
-    logits = net.head(activations)
-    target = int(logits.argmax())
-    d_activations, gradient = torch.autograd.grad(logits[0, target], (activations, x))
-    alpha = d_activations.mean(dim=(2, 3))[0]
-    cam = torch.einsum("k,kij->ij", alpha, activations[0])
-    (guided,) = torch.autograd.grad(guided_twin(net)(x)[0, target], x)
-    arrays = {"logits": logits, "cam": cam, "gradient": gradient[0], "guided": guided[0]}
-    return {"target": np.int64(target)} | {key: a.detach().numpy() for key, a in arrays.items()}
-
-
-def picture() -> np.ndarray:
-    """Return a smooth random picture (1, 3, 224, 224) float32 of unit scale: the same on every machine."""
-    draw = np.random.default_rng(0)
-    x = np.zeros(SIZE, np.float32)
-    for cells in (7, 14, 28, 56, 112, 224):
-        x += np.kron(draw.standard_normal((1, 3, cells, cells)), np.ones((SIZE[2] // cells,) * 2)).astype(np.float32)
-    return x / x.std()
-
-
-def make(files: Files) -> None:
-    """Make the weights, the answers and the ONNX file of one network, each unless it is there."""
-    import torch
-
-    files.folder.mkdir(parents=True, exist_ok=True)
-    x = torch.from_numpy(picture())
-    if not files.weights.exists():
-        _random_weights(files, x)
-    if files.answers.exists() and files.onnx.exists():
-        return
-    net = module(files)
-    np.savez(files.answers, x=x.numpy(), **_answers(net, x))
-    names = {"input_names": ["x"], "output_names": ["logits"]}
-    torch.onnx.export(net, (x,), str(files.onnx), dynamo=True, external_data=False, **names)
-
-
-if __name__ == "__main__":
-    make(Files(Path(sys.argv[2]), sys.argv[1]))

@@ -1,4 +1,4 @@
-"""``python -m benchmarks.profile_layers NETWORK``: where our milliseconds go, by kind of layer and direction."""
+"""``python -m benchmarks.profile_layers NETWORK [FOLDER]``: where our milliseconds go, by kind of layer and way."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 from npgradcam import kernels, rules
 
 from . import ours
-from .compare import ROOT
+from .compare import ROOT, make_files
 from .networks import Files
 
 
@@ -86,4 +87,5 @@ def profile(files: Files, rounds: int = 7) -> str:
 
 
 if __name__ == "__main__":
-    print(profile(Files(ROOT / "benchmarks" / "data", sys.argv[1])))
+    name, folder = [*sys.argv[1:], ROOT / "benchmarks" / "data"][:2]
+    print(profile(make_files(Path(folder).resolve(), name)))

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from statistics import median
 
 from .competitor import Competitor
-from .peers import OURS
+from .jobs import OURS
 
 
 def milliseconds(one: Competitor) -> list[float]:
@@ -14,13 +15,20 @@ def milliseconds(one: Competitor) -> list[float]:
     return [1e3 * median(times) for times in one.rounds]
 
 
-def ratio(ours: Competitor | None, other: Competitor) -> str:
-    """Return the median over rounds of ours / other, each pair from one round; a dash where one has no times."""
-    if ours is None or not ours.rounds or not other.rounds:
-        return "-"
+def ratios(ours: Competitor | None, other: Competitor | None) -> list[float]:
+    """Return ours / other of each round that was quiet for both; empty where one has no times."""
+    if ours is None or other is None or not ours.rounds or not other.rounds:
+        return []
     mine, theirs = milliseconds(ours), milliseconds(other)
     both = set(ours.quiet_rounds()) & set(other.quiet_rounds()) or range(len(mine))
-    return f"{median(mine[i] / theirs[i] for i in both):.2f}"
+    return [mine[i] / theirs[i] for i in both]
+
+
+def spread(numbers: list[float], digits: int = 2, unit: str = "") -> str:
+    """Return median and range; a dash for nothing."""
+    if not numbers:
+        return "-"
+    return f"**{median(numbers):.{digits}f}**{unit} ({min(numbers):.{digits}f}..{max(numbers):.{digits}f})"
 
 
 def short(everyone: Iterable[Competitor]) -> str:
@@ -41,9 +49,8 @@ def row(one: Competitor, ours: Competitor | None) -> str:
     if not one.rounds:
         why = "WRONG, not timed" if one.wrong else "does not run"
         return f"| {one.task} | {who} | {why} | - | {error} | - |"
-    times = [milliseconds(one)[i] for i in one.quiet_rounds()]
-    spread = f"**{median(times):.1f}** ({min(times):.1f}..{max(times):.1f})"
-    return f"| {one.task} | {who} | {spread} | {ratio(ours, one)} | {error} | {one.peak:.0f} |"
+    times = spread([milliseconds(one)[i] for i in one.quiet_rounds()], 1)
+    return f"| {one.task} | {who} | {times} | {spread(ratios(ours, one))} | {error} | {one.peak:.0f} |"
 
 
 def network_table(results: list[Competitor], network: str) -> list[str]:
@@ -57,30 +64,58 @@ def network_table(results: list[Competitor], network: str) -> list[str]:
     return [*lines, ""]
 
 
+@dataclass(frozen=True)
+class Column:
+    """What one column of the table of ratios sets against each other; of several opponents the fastest counts."""
+
+    title: str
+    task: str
+    who: tuple[str, ...]
+    times_faster: bool = True
+
+
+COLUMNS = (
+    Column("forward / onnxruntime", "forward", ("onnxruntime",), False),
+    Column("forward / the faster of MNN and OpenVINO", "forward", ("MNN", "OpenVINO"), False),
+    Column("Grad-CAM against pytorch-grad-cam", "Grad-CAM", ("pytorch-grad-cam",)),
+    Column("Grad-CAM against an expert's frozen PyTorch", "Grad-CAM", ("expert's PyTorch",)),
+    Column("guided backpropagation against pytorch-grad-cam", "guided backpropagation", ("pytorch-grad-cam",)),
+)
+
+
+def needed(task: str, who: str) -> bool:
+    """Return whether the table of ratios has this competitor."""
+    return any(column.task == task and who in (OURS, *column.who) for column in COLUMNS)
+
+
+def cell(results: list[Competitor], network: str, column: Column) -> str:
+    """Return ours / theirs, or how many times faster ours is: the median over rounds, and the range."""
+    found = [find(results, network, column.task, who) for who in column.who]
+    others = [one for one in found if one is not None and one.rounds]
+    if not others:
+        return "-"
+    fastest = min(others, key=lambda one: median(milliseconds(one)))
+    numbers = ratios(find(results, network, column.task), fastest)
+    named = f" {fastest.job.who}" if len(column.who) > 1 else ""
+    if column.times_faster:
+        return spread([1 / number for number in numbers], 1, " x")
+    return spread(numbers) + named
+
+
 def summary(results: list[Competitor]) -> list[str]:
-    """Return the table of ratios, below 1 where ours is faster."""
-    pairs = [
-        ("forward / onnxruntime", "forward", "forward", "onnxruntime"),
-        ("forward / PyTorch", "forward", "forward", "PyTorch"),
-        ("Grad-CAM / onnxruntime's forward", "Grad-CAM", "forward", "onnxruntime"),
-        ("Grad-CAM / pytorch-grad-cam", "Grad-CAM", "Grad-CAM", "pytorch-grad-cam"),
-        ("Grad-CAM / expert's PyTorch", "Grad-CAM", "Grad-CAM", "expert's PyTorch"),
-        ("guided / pytorch-grad-cam", "guided backpropagation", "guided backpropagation", "pytorch-grad-cam"),
+    """Return the table of ratios: one row a network."""
+    lines = [
+        "## Ratios: median over rounds (smallest..largest)",
+        "| | " + " | ".join(column.title for column in COLUMNS) + " |",
+        "|---|" + "---|" * len(COLUMNS),
     ]
-    names = list(dict.fromkeys(one.files.name for one in results))
-    lines = ["## Ratios of times, ours / theirs: below 1 ours is faster", "| | " + " | ".join(names) + " |"]
-    lines.append("|---|" + "---|" * len(names))
-    for title, mine, task, who in pairs:
-        cells = []
-        for name in names:
-            other = find(results, name, task, who)
-            cells.append(ratio(find(results, name, mine), other) if other else "-")
-        lines.append(f"| {title} | " + " | ".join(cells) + " |")
-    return [*lines, ""]
+    names = dict.fromkeys(one.files.name for one in results)
+    lines += [f"| {name} | " + " | ".join(cell(results, name, column) for column in COLUMNS) + " |" for name in names]
+    return [*lines, "", "The first two columns: our time over theirs. The others: how many times faster ours is.", ""]
 
 
 def page(results: list[Competitor], facts: list[str], rounds: int) -> str:
-    """Return everything: the machine, one table a network, the ratios."""
+    """Return everything: the machine, the ratios, one table a network."""
     others = [load for one in results for load in one.others]
     lines = [f"- {fact}" for fact in facts]
     lines.append(
@@ -92,7 +127,7 @@ def page(results: list[Competitor], facts: list[str], rounds: int) -> str:
             f"- Others on this machine used {median(others):.2f} cores (median), {max(others):.2f} at most, while "
             f"times were taken; {kept} of {len(others)} turns count"
         )
-    lines.append("")
+    lines += ["", *summary(results)]
     for name in dict.fromkeys(one.files.name for one in results):
         lines += network_table(results, name)
-    return "\n".join([*lines, *summary(results)]).rstrip()
+    return "\n".join(lines).rstrip()

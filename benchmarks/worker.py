@@ -10,48 +10,18 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import peers
+from . import jobs
 from .networks import Files
+from .process import peak_memory, real_time
+from .runtimes import Run
 
 
-def peak_memory() -> float:
-    """Return this process's peak resident memory in MB since it was started."""
-    try:
-        text = Path("/proc/self/status").read_text()
-        return int(text.split("VmHWM:")[1].split()[0]) / 1024
-    except OSError:
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1024**2)
-
-
-@contextmanager
-def real_time(wanted: bool) -> Iterator[None]:
-    """Let every thread of this process go before all ordinary processes; Linux, and root or the right to do so."""
-    if not wanted:
-        yield
-        return
-    _schedule(os.SCHED_RR, 1)
-    try:
-        yield
-    finally:
-        _schedule(os.SCHED_OTHER, 0)
-
-
-def _schedule(policy: int, priority: int) -> None:
-    for thread in Path("/proc/self/task").iterdir():
-        with suppress(ProcessLookupError):  # it ended meanwhile
-            os.sched_setscheduler(int(thread.name), policy, os.sched_param(priority))
-
-
-def turn(run: peers.Run, seconds: float) -> list[float]:
+def turn(run: Run, seconds: float) -> list[float]:
     """Call once untimed, to bring the weights back into the caches, then time calls for ``seconds``, at least three."""
     run()
     times: list[float] = []
@@ -62,7 +32,7 @@ def turn(run: peers.Run, seconds: float) -> list[float]:
     return times
 
 
-def serve(files: Files, job: peers.Job, variant: str, requests: Any, answers: Any) -> None:
+def serve(files: Files, job: jobs.Job, variant: str, requests: Any, answers: Any) -> None:
     """Answer requests until the parent closes the pipe."""
     run, check = job.make(files, variant)
 
@@ -86,8 +56,7 @@ def main() -> None:
     network, folder, task, who, variant = sys.argv[1:]
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what libraries print must not enter the conversation
-    job = next(j for j in peers.jobs(network)[task] if j.who == who)
-    serve(Files(Path(folder), network), job, variant, sys.stdin, answers)
+    serve(Files(Path(folder), network), jobs.find(network, task, who), variant, sys.stdin, answers)
 
 
 if __name__ == "__main__":
