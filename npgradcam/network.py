@@ -186,7 +186,8 @@ class Network(Topology):
             given = (signal, caches[node.name], rule) if node.layer.rectifies else (signal, caches[node.name])
             for name, part in zip(node.inputs, node.layer.backward(*given), strict=True):
                 if part is not None and name in node.pays and (name in on_the_way or name in names):
-                    signals[name] = kernels.add(signals[name], part) if name in signals else part  # where paths meet, signals add
+                    # where paths meet, signals add
+                    signals[name] = kernels.add(signals[name], part) if name in signals else part
         for name in names:
             if name not in signals:
                 raise UnknownLayerError(

@@ -242,7 +242,7 @@ def outcome(layer: Layer, known: list[Shape | NDArray[Any]]) -> Shape | NDArray[
     return expect_room(layer.output_shape(*(x.shape if isinstance(x, np.ndarray) else x for x in known)))
 
 
-class named:  # noqa: N801  (with named(node): ...)
+class named:
     """A layer's complaint gets the name of its place in the graph; NumPy's becomes one."""
 
     __slots__ = ("node",)

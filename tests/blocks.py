@@ -15,7 +15,8 @@ NOTHING = (0, 0, 0, 0)
 
 def sizes(x: Array, weight: Array, window: Window, after: tuple[int, int]) -> tuple[int, int]:
     """How many cells y has; `after` is the padding below and to the right."""
-    return kernels.geometry.output_sizes(x.shape, window.kernel, window.stride, (*window.padding, *after), window.dilation)
+    padding = (*window.padding, *after)
+    return kernels.geometry.output_sizes(x.shape, window.kernel, window.stride, padding, window.dilation)
 
 
 def forward(x: Array, weight: Array, window: Window, after: tuple[int, int], bias: Array | None = None,

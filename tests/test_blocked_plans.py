@@ -73,15 +73,16 @@ def test_what_a_plan_is_made_of() -> None:
 
 
 def residual(random: np.random.Generator) -> Network:
-    """Two blocks with shortcuts, one of them a convolution with stride 2; a depthwise convolution; a clip at the end."""
+    """Two blocks with shortcuts, one of them a convolution with stride 2; a depthwise convolution; a clip."""
     return Network((
         Node("conv1", conv(random, 20, 3, padding="same"), ("input",)), Node("relu1", ReLU(), ("conv1",)),
-        Node("conv2", conv(random, 20, 20, padding=(1, 1, 1, 1)), ("relu1",)), Node("norm2", norm(random, 20), ("conv2",)),
+        Node("conv2", conv(random, 20, 20, padding=(1, 1, 1, 1)), ("relu1",)),
+        Node("norm2", norm(random, 20), ("conv2",)),
         Node("add1", Add(), ("norm2", "relu1")), Node("relu2", ReLU(), ("add1",)),
         Node("conv3", Conv2d(random.standard_normal((36, 20, 3, 3)) / 13, None, (2, 2), (1, 1, 1, 1)), ("relu2",)),
-        Node("short", Conv2d(random.standard_normal((36, 20, 1, 1)) / 5, random.standard_normal(36), (2, 2)), ("relu2",)),
+        Node("short", Conv2d(random.standard_normal((36, 20, 1, 1)) / 5, None, (2, 2)), ("relu2",)),
         Node("add2", Add(), ("short", "conv3")), Node("relu3", ReLU6(), ("add2",)),
-        Node("deep", Conv2d(random.standard_normal((36, 1, 5, 5)) / 5, None, (1, 1), (2, 2, 2, 2), groups=36), ("relu3",)),
+        Node("deep", conv(random, 36, 36, 5, padding="same", groups=36), ("relu3",)),
         Node("clip", Clip(-1.0, 1.0), ("deep",)),
         Node("mean", GlobalAvgPool2d(), ("clip",)), Node("flat", ng.layers.Flatten(), ("mean",)),
     ), dtype="float64")
@@ -122,7 +123,8 @@ def concatenated(random: np.random.Generator) -> Network:
         Node("mean3", AvgPool2d((3, 3), (1, 1), (1, 1, 1, 1)), ("drop",)),
         Node("a", point(16, 52), ("pool",)), Node("b", point(32, 52), ("mean3",)),
         Node("both", Concat(), ("a", "b")), Node("norm", norm(random, 48), ("both",)), Node("rn", ReLU(), ("norm",)),
-        Node("c", point(16, 48), ("rn",)), Node("dense", Concat(), ("both", "c")), Node("norm2", norm(random, 64), ("dense",)),
+        Node("c", point(16, 48), ("rn",)), Node("dense", Concat(), ("both", "c")),
+        Node("norm2", norm(random, 64), ("dense",)),
         Node("r4", ReLU(), ("norm2",)), Node("half", AvgPool2d((2, 2), (2, 2)), ("r4",)),
         Node("last", point(7, 64), ("half",)), Node("gap", GlobalAvgPool2d(), ("last",)),
         Node("flat", ng.layers.Flatten(), ("gap",)),
@@ -156,7 +158,8 @@ def test_several_rows_of_several_images_are_the_same() -> None:
         assert a.layer == b.layer
         assert same(b.gradients, a.gradients)
         assert same(b.signed_cam, a.signed_cam)
-        signals = [ng.backprop(n, y, target, rule="guided").signal for n, y in ((net, x), (fast(net), x.astype(np.float32)))]
+        both = ((net, x), (fast(net), x.astype(np.float32)))
+        signals = [ng.backprop(n, y, target, rule="guided").signal for n, y in both]
         assert same(signals[1], signals[0], 1e-4)
 
 

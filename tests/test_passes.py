@@ -45,7 +45,8 @@ def definition(x: Array, weight: Array, window: Window, after: tuple[int, int], 
                                    window.dilation, groups)
 
 
-def adjoint(signal: Array, weight: Array, window: Window, after: tuple[int, int], shape: tuple, groups: int = 1) -> Array:
+def adjoint(signal: Array, weight: Array, window: Window, after: tuple[int, int], shape: tuple,
+            groups: int = 1) -> Array:
     with kernels.session("numpy"):
         return kernels.correlate2d_adjoint(signal.astype(float), weight.astype(float), window.stride,
                                            (*window.padding, *after), window.dilation, groups, shape)

@@ -89,7 +89,8 @@ def direct(x: np.ndarray, weight: np.ndarray, padding: tuple) -> np.ndarray:
 
 def adjoint(signal: np.ndarray, weight: np.ndarray, padding: tuple, shape: tuple) -> np.ndarray:
     with kernels.session("numpy"):
-        return kernels.correlate2d_adjoint(signal.astype(float), weight.astype(float), (1, 1), padding, (1, 1), 1, shape)
+        exact = signal.astype(float), weight.astype(float)
+        return kernels.correlate2d_adjoint(*exact, (1, 1), padding, (1, 1), 1, shape)
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -117,7 +118,8 @@ def test_it_is_the_convolution_and_its_adjoint(geometry: tuple, m: int, adds: bo
     x, weight, bias = normal(N, C, H, W), normal(O, C, 3, 3), normal(O)
     expected = direct(x, weight, tuple(padding))
     other = normal(*expected.shape) if adds else None
-    found = forward(x, weight, window(tuple(padding)), tuple(padding[2:]), bias, 0.0, 6.0, other, m, around=(0, 1, 2, 0))
+    after = tuple(padding[2:])
+    found = forward(x, weight, window(tuple(padding)), after, bias, 0.0, 6.0, other, m, around=(0, 1, 2, 0))
     total = expected + bias[:, None, None] + (0 if other is None else other)
     assert abs(found - np.clip(total, 0, 6)).max() < LIMITS[m] * 3 * np.sqrt(C)
 

@@ -20,8 +20,8 @@ from .session import Backend, backend, in_session, session, vectorised, warmup
 
 __all__ = [
     "Backend", "Padding", "Store",
-    "add", "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "gate", "geometry", "linear", "linear_adjoint", "max_pool2d",
-    "max_pool2d_adjoint", "resolve", "session", "vectorised", "warmup",
+    "add", "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "gate", "geometry",
+    "linear", "linear_adjoint", "max_pool2d", "max_pool2d_adjoint", "resolve", "session", "vectorised", "warmup",
 ]
 
 Padding = Quad | Literal["same", "same_lower"]

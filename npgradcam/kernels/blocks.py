@@ -41,7 +41,8 @@ def max_pool(x: Array, window: Window, source: Frame, target: Frame) -> Array:
     return y
 
 
-def max_pool_adjoint(signal: Array, x: Array, y: Array, window: Window, frames: tuple[Frame, Frame, Frame, Frame]) -> Array:
+def max_pool_adjoint(signal: Array, x: Array, y: Array, window: Window,
+                     frames: tuple[Frame, Frame, Frame, Frame]) -> Array:
     """Pay each window's signal to its largest cell, of several as large to the first in row-major order.
 
     Parameters

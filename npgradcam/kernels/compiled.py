@@ -321,7 +321,7 @@ def _linear(x, weight, y):  # type: ignore[no-untyped-def]
 
 @_compile
 def _linear_adjoint(signal, weight, dx):  # type: ignore[no-untyped-def]
-    """dx = signal W; each task has some columns of W. A signal of 0 pays nothing, and its row of W is not read.
+    """Dx = signal W; each task has some columns of W. A signal of 0 pays nothing, and its row of W is not read.
 
     signal (R, O), weight (O, C), dx (R, C), zeros before
     """
@@ -340,7 +340,7 @@ def _linear_adjoint(signal, weight, dx):  # type: ignore[no-untyped-def]
 
 @_compile
 def _linear_adjoint_of_many(signal, weight, dx):  # type: ignore[no-untyped-def]
-    """dx = signal W, a matrix product; each task has some rows of the signal.
+    """Dx = signal W, a matrix product; each task has some rows of the signal.
 
     signal (R, O), weight (O, C), dx (R, C)
     """
@@ -353,7 +353,7 @@ def _linear_adjoint_of_many(signal, weight, dx):  # type: ignore[no-untyped-def]
 
 @_compile
 def _add(a, b, total):  # type: ignore[no-untyped-def]
-    """total = a + b; all (cells,)."""
+    """Total = a + b; all (cells,)."""
     step = 16384
     for task in prange((len(a) + step - 1) // step):
         for k in range(task * step, min(len(a), (task + 1) * step)):
@@ -424,5 +424,6 @@ def _max_pool_adjoint(signal, index, x):  # type: ignore[no-untyped-def]
 
 def cache_misses() -> int:
     """Return how many of the kernels this process had to compile, because no cache on disk held them."""
-    kernels = (_linear, _linear_adjoint, _linear_adjoint_of_many, _add, _pointwise, _dense, _dense_adjoint, _grouped, _grouped_adjoint, _gate, _max_pool, _max_pool_adjoint)
+    kernels = (_linear, _linear_adjoint, _linear_adjoint_of_many, _add, _pointwise, _dense, _dense_adjoint, _grouped,
+               _grouped_adjoint, _gate, _max_pool, _max_pool_adjoint)
     return sum(sum(k.stats.cache_misses.values()) for k in kernels if hasattr(k, "stats"))

@@ -19,24 +19,21 @@ from . import vector
 from .frames import LANES
 from .vector import VERSION, dot_rows, largest, multiply, pay_largest, scale, store_tile, transform_tile
 
-
-PAD = 3 * LANES  # numbers between the matrices of V: else many lie a power of 2 apart and drive each other from the cache
+# numbers between the matrices of V: else many lie a power of 2 apart and drive each other from the cache
+PAD = 3 * LANES
 
 
 def compiled(loops: Callable[..., None]) -> Callable[..., None]:
     """Compile when first called; the checked build runs on one thread, where an exception can leave the loop."""
     try:
-        return _register(njit(parallel=not vector.CHECKED, nogil=True, cache=not vector.CHECKED)(loops))
+        made: Callable[..., None] = njit(parallel=not vector.CHECKED, nogil=True, cache=not vector.CHECKED)(loops)
     except RuntimeError:  # no folder can be written: compile anew in every process
-        return _register(njit(parallel=True, nogil=True)(loops))
+        made = njit(parallel=not vector.CHECKED, nogil=True)(loops)
+    KERNELS.append(made)
+    return made
 
 
 KERNELS: list[Any] = []  # every kernel that this process has made
-
-
-def _register(kernel: Any) -> Any:
-    KERNELS.append(kernel)
-    return kernel
 
 
 
@@ -53,7 +50,7 @@ def dense(P: int, Q: int, L: int, step: int) -> Callable[..., None]:
     @compiled
     def dense(x, x_lines, taps, w, bias, y, y_lines, other, o_lines, kept, k_lines, where, low, high, what):  # type: ignore[no-untyped-def]
         # y[n, q, y_lines[i] + j] = store(bias[q] + sum_{t, l} x[n, x_lines[i] + step j + taps[t] + l] w[q, t, l])
-        N, B, J, apart, w_block, x_n, x_block, y_n, y_block, o_n, o_block, k_n, k_block = where
+        N, B, J, apart, w_block, x_n, _, y_n, y_block, o_n, o_block, k_n, k_block = where
         I, groups = len(x_lines), (B + Q - 1) // Q
         for task in prange(N * groups * I):
             n, q, i = task // (groups * I), min(B - Q, task // I % groups * Q), task % I
@@ -62,7 +59,8 @@ def dense(P: int, Q: int, L: int, step: int) -> Callable[..., None]:
                 multiply(P, Q, L, step, x, n * x_n + x_lines[i] + j * step, taps, w, q * w_block, w_block,
                          bias, q * LANES, y, n * y_n + q * y_block + y_lines[i] + j * apart, y_block,
                          other, n * o_n + q * o_block + o_lines[i] + j * apart, o_block,
-                         kept, n * k_n + q * k_block + k_lines[i] + j * apart, k_block, apart, low, high, what + 0 * version)
+                         kept, n * k_n + q * k_block + k_lines[i] + j * apart, k_block, apart, low, high,
+                         what + 0 * version)
 
     return dense
 
@@ -193,7 +191,7 @@ def unpack() -> Callable[..., None]:
 
 @cache
 def winograd_by_block(m: int, P: int, Q: int) -> Callable[..., None]:
-    """Return the loops of Winograd's convolution in which each task takes T tiles through all steps, in its own cache."""
+    """Return the loops of Winograd's convolution whose tasks take T tiles each through all steps, in their own cache."""
     version = VERSION
 
     @compiled
@@ -217,14 +215,15 @@ def winograd_by_block(m: int, P: int, Q: int) -> Callable[..., None]:
                     q = min(group, B - Q)
                     for part in range(0, T, P):
                         j = min(part, T - P)
-                        multiply(P, Q, LANES, LANES, V, k * v_step + j * LANES, taps, U, (k * B + q) * C * LANES * LANES,
-                                 C * LANES * LANES, nothing, 0, product, k * p_step + (q * T + j) * LANES, T * LANES,
+                        multiply(P, Q, LANES, LANES, V, k * v_step + j * LANES, taps,
+                                 U, (k * B + q) * C * LANES * LANES, C * LANES * LANES, nothing, 0, product, k * p_step + (q * T + j) * LANES, T * LANES,
                                  product, 0, 0, product, 0, 0, LANES, -np.inf, np.inf, 0 * version)
             for b in range(B):
                 for t in range(T):
                     tile = tiles[first + t]
                     store_tile(m, product, (b * T + t) * LANES, p_step, bias, b * LANES,
-                               y, n * y_n + b * y_block + tile[1], rows[1], other, n * o_n + b * o_block + tile[2], rows[2],
+                               y, n * y_n + b * y_block + tile[1], rows[1],
+                               other, n * o_n + b * o_block + tile[2], rows[2],
                                kept, n * k_n + b * k_block + tile[3], rows[3], tile[4], tile[5], low, high, what)
 
     return winograd_by_block
@@ -240,7 +239,7 @@ def winograd_by_phase(m: int, P: int, Q: int) -> Callable[..., None]:
 
     @compiled
     def winograd_by_phase(x, y, other, kept, U, bias, taps, tiles, where, rows, low, high, what, V, product, first):  # type: ignore[no-untyped-def]
-        N, B, C, T, x_n, x_block, y_n, y_block, o_n, o_block, k_n, k_block = where
+        _, B, C, T, x_n, x_block, y_n, y_block, o_n, o_block, k_n, k_block = where
         K, D, groups = (m + 2) * (m + 2), len(tiles), (B + Q - 1) // Q
         nothing = np.zeros(Q * LANES, y.dtype)
         v_step, p_step = C * T * LANES + PAD, B * T * LANES + PAD
@@ -259,7 +258,8 @@ def winograd_by_phase(m: int, P: int, Q: int) -> Callable[..., None]:
             b, t = task // T, task % T
             n, d = (first + t) // D, (first + t) % D
             store_tile(m, product, (b * T + t) * LANES, p_step, bias, b * LANES,
-                       y, n * y_n + b * y_block + tiles[d, 1], rows[1], other, n * o_n + b * o_block + tiles[d, 2], rows[2],
+                       y, n * y_n + b * y_block + tiles[d, 1], rows[1],
+                       other, n * o_n + b * o_block + tiles[d, 2], rows[2],
                        kept, n * k_n + b * k_block + tiles[d, 3], rows[3], tiles[d, 4], tiles[d, 5], low, high, what)
 
     return winograd_by_phase

@@ -72,8 +72,9 @@ class Frame(NamedTuple):
 
     def around(self, *halos: Quad) -> Frame:
         """Return the frame with at least these many zeros (top, left, bottom, right) around."""
-        most = [max(0, *sides) for sides in zip((self.top, self.left, self.bottom, self.right), *halos, strict=True)]
-        return Frame(self.channels, self.height, self.width, *most, lanes=self.lanes)
+        here = (self.top, self.left, self.bottom, self.right)
+        top, left, bottom, right = (max(0, *sides) for sides in zip(here, *halos, strict=True))
+        return self._replace(top=top, left=left, bottom=bottom, right=right)
 
     def clear_around(self, x: Array) -> None:
         """Put the zeros around the pictures of an array in place."""
@@ -93,21 +94,16 @@ class Frame(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Every `step`-th cell of a picture's rows and columns, from a first one: count of them each way."""
+    """Every `step`-th cell of a picture's rows and columns, from a first one: so many cells each way."""
 
     first: Pair
     step: Pair
-    count: Pair
-
-    @property
-    def last(self) -> Pair:
-        """The last cell."""
-        return (self.first[0] + self.step[0] * (self.count[0] - 1), self.first[1] + self.step[1] * (self.count[1] - 1))
+    cells: Pair
 
 
 def lines(frame: Frame, grid: Grid) -> IntArray:
     """Return where each row of a grid begins."""
-    rows = grid.first[0] + grid.step[0] * np.arange(grid.count[0], dtype=np.int64)
+    rows = grid.first[0] + grid.step[0] * np.arange(grid.cells[0], dtype=np.int64)
     return np.asarray(frame.at(rows, grid.first[1]), dtype=np.int64)
 
 

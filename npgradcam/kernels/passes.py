@@ -4,8 +4,8 @@ A pass writes a grid of the cells of y; a tap reads, for all of them, cells of x
 
     y[grid cell g] = store( bias + sum_t w_t x[start_g + tap_t] )
 
-Forward is one pass over all cells of y. Backward, the cells of x that lie in the same phase of the stride are paid by the
-same taps, so its adjoint has stride x stride passes, each over every stride-th row and column of x.
+Forward is one pass over all cells of y. Backward, the cells of x that lie in the same phase of the stride are paid by
+the same taps, so the adjoint has stride x stride passes, each over every stride-th row and column of x.
 
 Every table is compared with the frames when the pass is made, and every array with its frame when it runs.
 """
@@ -52,7 +52,7 @@ class Taps(NamedTuple):
         for axis, moves in enumerate((self.rows, self.columns)):
             offsets = [move for _, move in moves] or [0]
             firsts.append(self.start[axis] + min(offsets))
-            lasts.append(self.start[axis] + max(offsets) + self.step[axis] * (self.to.count[axis] - 1))
+            lasts.append(self.start[axis] + max(offsets) + self.step[axis] * (self.to.cells[axis] - 1))
         return (*firsts, *lasts)  # type: ignore[return-value]
 
 
@@ -66,7 +66,8 @@ def forward_taps(window: Window, sizes: Pair) -> list[Taps]:
 def adjoint_taps(window: Window, sizes: Pair) -> list[Taps]:
     """Return the passes that compute all cells (H, W) of the signal at x from the signal at y.
 
-    s i + d u - p = h: in the phase r = (h + p) mod s of the rows only taps with d u mod s = r pay, from i = (h + p - d u) / s.
+    s i + d u - p = h: in the phase r = (h + p) mod s of the rows only taps with d u mod s = r pay, from
+    i = (h + p - d u) / s.
     """
     axes = [list(_phases(*axis)) for axis in zip(*window, sizes, strict=True)]
     return [
@@ -138,7 +139,7 @@ Apart = tuple[tuple[str, int, int], ...]  # of x, y, other and kept: the name, a
 
 def apart(frames: tuple[Frame, ...]) -> Apart:
     """Return how far apart images and blocks lie in x, y, other and kept."""
-    return tuple((name, f.image, f.block) for name, f in zip("x y other kept".split(), frames, strict=True))
+    return tuple((name, f.image, f.block) for name, f in zip(["x", "y", "other", "kept"], frames, strict=True))
 
 
 def flat(frames: Apart, *arrays: Array) -> tuple[list[Array], list[int]]:
@@ -146,7 +147,9 @@ def flat(frames: Apart, *arrays: Array) -> tuple[list[Array], list[int]]:
 
     Every array must be as large as its frame, with as many images as y, or one that serves all.
     """
-    found, strides, images = [], [], len(arrays[1])
+    found: list[Array] = []
+    strides: list[int] = []
+    images = len(arrays[1])
     for (name, image, block), array in zip(frames, arrays, strict=True):
         if array is arrays[1] and len(found) > 1:  # y stands in
             found.append(found[1])
@@ -197,10 +200,10 @@ def dense(weight: Array, bias: Array | None, taps: list[Taps], frames: Frames) -
         L, moves, packed = _packed(weight, part, frames.x)
         J, starts = _starts(part, frames)
         P, Q = register_block(J, blocks)
-        tables = (packed, padded(bias, blocks), np.array(moves, np.int64), *starts)
-        sizes = (blocks, J, part.to.step[1] * LANES)
         loops = compiled_blocks.dense(P, Q, L, part.step[1] * frames.x.lanes)
-        done.append(_checked(Pass(loops, *tables, sizes, frames.all), part, L, 1))
+        sizes = (blocks, J, part.to.step[1] * LANES)
+        made = Pass(loops, packed, padded(bias, blocks), np.array(moves, np.int64), *starts, sizes, frames.all)
+        done.append(_checked(made, part, L, 1))
     return done
 
 
@@ -222,11 +225,10 @@ def depthwise(weight: Array, bias: Array | None, taps: list[Taps], frames: Frame
         packed = packed.reshape(blocks, LANES, -1).transpose(0, 2, 1).copy()  # (blocks, taps, LANES)
         moves = [du * frames.x.row + dv * LANES for _, du in part.rows for _, dv in part.columns]
         J, starts = _starts(part, frames)
-        tables = (packed, padded(bias, blocks), np.array(moves, np.int64), *starts)
+        loops = compiled_blocks.depthwise(max(p for p in PIXELS if p <= J), part.step[1] * LANES)
         sizes = (blocks, J, part.to.step[1] * LANES)
-        P = max(p for p in PIXELS if p <= J)
-        loops = compiled_blocks.depthwise(P, part.step[1] * LANES)
-        done.append(_checked(Pass(loops, *tables, sizes, frames.all), part, LANES, blocks))
+        made = Pass(loops, packed, padded(bias, blocks), np.array(moves, np.int64), *starts, sizes, frames.all)
+        done.append(_checked(made, part, LANES, blocks))
     return done
 
 
@@ -261,19 +263,21 @@ def padded(bias: Array | None, blocks: int) -> Array:
     return held
 
 
-def _starts(part: Taps, frames: Frames) -> tuple[int, list[IntArray]]:
+def _starts(part: Taps, frames: Frames) -> tuple[int, tuple[IntArray, IntArray, IntArray, IntArray]]:
     """Return how many cells a line has, and where each line begins in x, y, other and kept."""
     source, *written = frames.all
-    H, W = part.to.count
+    H, W = part.to.cells
     flat = part.step == part.to.step == (1, 1) and all(frame.tight and frame.width == W for frame in frames.all)
     if flat and part.start == (0, 0) and part.to == whole(frames.y) and max(len(part.rows), len(part.columns)) == 1:
         J, cells = _cut(H * W)
         starts = [frame.at(0, 0) + cells * frame.lanes for frame in frames.all]
     else:
         J = W
-        starts = [lines(source, Grid(part.start, part.step, part.to.count)), *(lines(f, part.to) for f in written)]
+        starts = [lines(source, Grid(part.start, part.step, part.to.cells)), *(lines(f, part.to) for f in written)]
     firsts = (frames.reads, *(frames.writes if frame is frames.y else 0 for frame in written))
-    return J, [start + first * f.block for start, first, f in zip(starts, firsts, frames.all, strict=True)]
+    x, y, other, kept = (np.asarray(start + first * f.block, np.int64)
+                         for start, first, f in zip(starts, firsts, frames.all, strict=True))
+    return J, (x, y, other, kept)
 
 
 def _cut(cells: int) -> tuple[int, IntArray]:
@@ -289,7 +293,8 @@ def _checked(made: Pass, part: Taps, L: int, blocks: int) -> Pass:
     source, *written = made.frames
     zero = np.zeros(1, np.int64)
     expect_inside("x", source, made.x_lines, made.taps, (J - 1) * part.step[1] * source.lanes + L, blocks)
-    for name, frame, starts in zip(("y", "other", "kept"), written, (made.y_lines, made.o_lines, made.k_lines), strict=True):
+    tables = (made.y_lines, made.o_lines, made.k_lines)
+    for name, frame, starts in zip(("y", "other", "kept"), written, tables, strict=True):
         if len(starts) != len(made.x_lines):
             raise ShapeError(f"{name}: expected {len(made.x_lines)} lines, got {len(starts)}")
         expect_inside(name, frame, starts, zero, (J - 1) * apart + LANES, B)
@@ -315,7 +320,7 @@ def register_block(cells: int, blocks: int) -> Pair:
 
 @cache
 def register_blocks() -> tuple[Pair, ...]:
-    """Return the register blocks for this processor: P cells times Q blocks of sums, and room for what is multiplied."""
+    """Return the register blocks for this processor: P cells times Q blocks of sums, and room for the factors."""
     from llvmlite import binding
     from numba import config
 

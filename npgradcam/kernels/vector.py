@@ -23,7 +23,8 @@ from .frames import LANES
 
 CHECKED = bool(config.BOUNDSCHECK)
 # what a compiled function closes over to be compiled anew when this file changes
-VERSION = int(hashlib.sha256(Path(__file__).read_bytes() + Path(winograd.__file__).read_bytes()).hexdigest()[:8], 16) * 2 + CHECKED
+_written = hashlib.sha256(Path(__file__).read_bytes() + Path(winograd.__file__).read_bytes())
+VERSION = int(_written.hexdigest()[:8], 16) * 2 + CHECKED
 
 _FLOAT, _INT, _LANE = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
@@ -122,7 +123,7 @@ class Emitter:
         """Return max(v, low); a NaN in v stays."""
         return self.builder.select(self.builder.fcmp_ordered("<", v, low), low, v)
 
-    def loop(self, count: Any, carried: list[Any], body: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+    def loop(self, count: Any, carried: list[Any], body: Callable[[Any, list[Any]], Any]) -> Any:
         """Run body(i, carried) -> carried for i = 0 .. count - 1, at least once; return what is carried last."""
         builder, before = self.builder, self.builder.block
         inside, after = builder.append_basic_block("inside"), builder.append_basic_block("after")
@@ -233,7 +234,8 @@ ADD, GATE, POSITIVE = 1, 2, 4  # what `_store` does besides: bits of `what`
 def _store(e: Any, sums: dict[tuple[int, int], Any]) -> None:
     """Store min(max(sum + other, low), high), or what a rectifier lets through on the way back.
 
-    Pixels lie `apart` in y, and in `other` and `kept`. ADD: `other` is added first. GATE: 0 unless low < kept < high. POSITIVE: 0 unless the sum is positive. A NaN stays.
+    Pixels lie `apart` in y, and in `other` and `kept`. ADD: `other` is added first. GATE: 0 unless low < kept < high.
+    POSITIVE: 0 unless the sum is positive. A NaN stays.
     """
     low, high, zero = e.spread(e.low), e.spread(e.high), e.constant(0.0)
     back = e.builder.icmp_signed(">=", e.what, e.whole(GATE))
@@ -275,8 +277,8 @@ def largest(typing, x, x_at, rows, row_step, columns, column_step, y, y_at):  # 
 
 
 def _largest(e: Any) -> None:
-    """y = the largest of rows x columns cells of x, lane by lane; a NaN wins and stays."""
-    def row(u: Any, best: list[Any]) -> list[Any]:
+    """Y = the largest of rows x columns cells of x, lane by lane; a NaN wins and stays."""
+    def row(u: Any, best: list[Any]) -> Any:
         start = e.add(e.x_at, e.builder.mul(u, e.row_step))
 
         def cell(v: Any, best: list[Any]) -> list[Any]:
@@ -302,12 +304,12 @@ def pay_largest(typing, signal, s_at, x, x_at, x_row, x_column, dx, d_at, d_row,
 
 
 def _pay_largest(e: Any) -> None:
-    """dx of the first cell that equals the largest, y, gets the signal, lane by lane."""
+    """Dx of the first cell that equals the largest, y, gets the signal, lane by lane."""
     b = e.builder
     signal, best, zero = e.load("signal", e.s_at), e.load("y", e.y_at), e.constant(0.0)
     no_number = b.fcmp_unordered("uno", best, best)
 
-    def row(u: Any, paid: list[Any]) -> list[Any]:
+    def row(u: Any, paid: list[Any]) -> Any:
         x_start, d_start = e.add(e.x_at, b.mul(u, e.x_row)), e.add(e.d_at, b.mul(u, e.d_row))
 
         def cell(v: Any, paid: list[Any]) -> list[Any]:
@@ -348,7 +350,7 @@ def store_tile(typing, m, v, v_at, v_step, bias, b_at, y, y_at, y_row, other, o_
 
 
 def _store_tile(e: Any, m: int) -> None:
-    """y = store( A^T V A + bias ), the first `rows` rows and `columns` columns of the tile."""
+    """Y = store( A^T V A + bias ), the first `rows` rows and `columns` columns of the tile."""
     n, A, b = m + 2, winograd.matrices(winograd.POINTS[m]).output, e.builder
     tile = [[e.load("v", e.add(e.v_at, e.times(e.v_step, i * n + j))) for j in range(n)] for i in range(n)]
     down = list(zip(*(_combine(e, A, list(column)) for column in zip(*tile, strict=True)), strict=True))

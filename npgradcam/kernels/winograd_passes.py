@@ -26,8 +26,8 @@ OWN, SHARED = 280_000, 3_600_000  # numbers in V and its product: for one core's
 def best_tile(channels: Pair, sizes: Pair, images: int) -> int | None:
     """Return the m of the fastest F(m, 3) for so many channels of x and y and cells of y; None for the direct sum.
 
-    Cycles of one core, from a table of 22 shapes measured on two cores of a Zen 4: a product of two vectors takes one, the
-    transforms of a tile some hundreds for each block of channels, and kernels come from memory at 7 bytes a cycle.
+    Cycles of one core, from a table of 22 shapes measured on two cores of a Zen 4: a product of two vectors takes one,
+    the transforms of a tile some hundreds for each block of channels, and kernels come from memory at 7 bytes a cycle.
     """
     C, O = channels
     products = C * O / LANES
@@ -120,12 +120,12 @@ class WinogradPass:
         T = -(-together // parts)
         P, Q = register_block(T, B)
         loops = compiled_blocks.winograd_by_phase(self.m, P, Q)
-        room = [rooms.floats(len(self.U) * (n * T * LANES + compiled_blocks.PAD)) for n in (C, B)]
+        v, product = (rooms.floats(len(self.U) * (n * T * LANES + compiled_blocks.PAD)) for n in (C, B))
         taps = np.arange(C, dtype=np.int64) * T * LANES
         for part in range(parts):
             first = min(part * T, together - T)
             loops(*arrays, self.U.reshape(-1), self.bias, taps, self.tiles, (len(y), B, C, T, *strides), *last,
-                  *room, first)
+                  v, product, first)
 
     @cached_property
     def _apart(self) -> Apart:

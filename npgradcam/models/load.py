@@ -87,8 +87,8 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
         How many classes the weights of a named architecture tell apart; as many as `labels` where they are given, else
         ImageNet's 1000.
     optimise : bool
-        Whether batch norms are folded, rectifiers fused and an algorithm chosen for each convolution while it runs; every
-        layer can be looked at all the same. False runs the network as it is drawn: the reference.
+        Whether batch norms are folded, rectifiers fused and an algorithm chosen for each convolution while it runs;
+        every layer can be looked at all the same. False runs the network as it is drawn: the reference.
 
     Returns
     -------

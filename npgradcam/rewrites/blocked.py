@@ -152,7 +152,7 @@ class BlockedConv(Layer):
     def backward(self, signal: Array, cache: Any, rule: Rule = gradient) -> tuple[Array, ...]:
         x, y = cache
         passed = signal if y is None else self._gated(signal, y, rule)
-        dxs: list[Array | None] = [None] * len(self.sources)
+        dxs: list[Any] = [None] * len(self.sources)
         what, (low, high) = self._what(self.reads, rule), ends(self.reads)
         for part, passes_ in zip(self.parts, self._backward, strict=True):
             before, frame = dxs[part.source], self.sources[part.source].signal
@@ -248,7 +248,7 @@ def _transformed(conv: Conv2d, m: int, back: bool) -> Array:
 
 def _ruled(rule: Rule, gate: Any, signal: Any, at: Frame, kept: Array, kept_at: Frame) -> Array:
     """Return what a rule of the caller's own lets through."""
-    passed = np.zeros_like(signal)
+    passed: Array = np.zeros_like(signal)
     at.cells(passed)[...] = rule(at.cells(signal), gate.slope(kept_at.cells(kept)))
     return passed
 
@@ -267,7 +267,8 @@ class BlockedMaxPool(Layer):
 
     def backward(self, signal: Array, cache: Any) -> tuple[Array]:
         frames = (self.target.signal, self.source.value, self.target.value, self.source.signal)
-        return (blocks.max_pool_adjoint(signal, *cache, self.window, frames),)
+        x, y = cache
+        return (blocks.max_pool_adjoint(signal, x, y, self.window, frames),)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return self.target.value.shape(shapes[0][0])

@@ -107,7 +107,7 @@ def operations(layer: Layer, y: Shape) -> int:
 
 
 def peak(seconds: float = 0.3) -> float:
-    """Return the GFLOP/s that the fastest kernel reaches here on data in the cache: what a layer can be held against."""
+    """Return the GFLOP/s that the fastest kernel reaches on data in the cache: what a layer can be held against."""
     from npgradcam import kernels
     from npgradcam.kernels import passes, rooms
     from npgradcam.kernels.frames import Frame
