@@ -15,12 +15,13 @@ from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, IntArray, Pair, Quad, Shape
 
 from . import definition, geometry
+from .compilation import Compilation, compilation
 from .geometry import Store
 from .session import Backend, backend, in_session, session, warmup
 
 __all__ = [
-    "Backend", "Padding", "Store",
-    "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "gate", "geometry", "max_pool2d",
+    "Backend", "Compilation", "Padding", "Store",
+    "compilation", "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "gate", "geometry", "max_pool2d",
     "max_pool2d_adjoint", "resolve", "session", "warmup",
 ]
 

