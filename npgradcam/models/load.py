@@ -20,9 +20,7 @@ from npgradcam.typing import Array
 from .checkpoints import network_part
 from .labels import INSTALL, Labels, imagenet_labels
 from .model import Model
-from .onnx_model import read_onnx_model
 from .registry import MODELS, Entry, entry
-from .saved import read_model
 from .weights import Weights
 
 Dtype = Literal["float32", "float64"]
@@ -105,8 +103,12 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     given = None if labels is None else _labels(labels)
     suffix = Path(name).suffix.lower() if weights is None and isinstance(name, (str, os.PathLike)) else ""
     if suffix == ".npz":
+        from .saved import read_model
+
         model = read_model(name, dtype, backend)
     elif suffix == ".onnx":
+        from .onnx_model import read_onnx_model
+
         model = read_onnx_model(name, dtype, backend)
     else:
         if weights is not None and classes is None and given is not None:
