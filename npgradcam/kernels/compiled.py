@@ -26,6 +26,7 @@ from numba import njit, prange
 from npgradcam.typing import Array, IntArray, Pair
 
 from .geometry import Store
+from .session import load_blas
 
 PIXELS = 512  # cells of y that one block computes: a block of patches stays in the cache
 TAPS = 64  # taps (c, u, v) that one task of the adjoint pays back
@@ -51,6 +52,8 @@ def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: i
     y = np.empty((x.shape[0], weight.shape[0], *sizes), dtype=x.dtype)
     bias = np.zeros(len(weight), x.dtype) if store.bias is None else store.bias
     last = (bias, x.dtype.type(store.low), x.dtype.type(store.high))
+    if groups == 1:
+        load_blas()
     if groups == 1 and weight.shape[2:] == (1, 1):
         _pointwise(weight[:, :, 0, 0], _every(x, stride, sizes), y.reshape(*y.shape[:2], -1), *last)
         return y
@@ -66,6 +69,8 @@ def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, dilation: Pa
                         canvas: Pair) -> Array:
     """Compiled twin of `definition.correlate2d_adjoint`."""
     shape = (signal.shape[0], weight.shape[1] * groups, *canvas)
+    if groups == 1:
+        load_blas()
     if groups == 1 and weight.shape[2:] == (1, 1):
         dense = np.empty((*shape[:2], *signal.shape[2:]), dtype=signal.dtype)
         transposed = np.ascontiguousarray(weight[:, :, 0, 0].T)

@@ -37,7 +37,7 @@ from npgradcam.typing import Array, Pair, Quad, Shape
 
 from . import definition, geometry
 from .geometry import Store
-from .session import backend, in_session
+from .session import backend, in_session, load_blas
 
 POINTS = {
     2: (Fraction(0), Fraction(1), Fraction(-1)),
@@ -187,6 +187,7 @@ def _checked(x: Array, transformed: Array, before: Pair, sizes: Pair, store: Sto
         return plain(x, transformed, store, before, sizes)
     from . import winograd_blocks  # needs Numba
 
+    load_blas()
     return winograd_blocks.correlate(x, transformed, store, before, sizes)
 
 
