@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 import sys
+import weakref
 import zipfile
 from pathlib import Path
 
@@ -163,9 +166,6 @@ def test_a_torchscript_archive_is_called_one(tmp_path):
 
 def test_many_photographs_are_counted_at_the_end_and_nothing_is_held(run, tmp_path, monkeypatch):
     """Memory: of each photograph nothing is left when the next one comes, but for what --json prints."""
-    import gc
-    import weakref
-
     for n in range(4):
         Image.new("RGB", (40, 40), (60 * n, 9, 9)).save(f"{n}.png")
     Path("0.5.png").write_bytes(b"no picture")
@@ -185,3 +185,37 @@ def test_many_photographs_are_counted_at_the_end_and_nothing_is_held(run, tmp_pa
     assert len(held) == 4
     assert out.count("look at ") == 4
     assert err.splitlines()[-1] == "npgradcam: 1 of 5 photographs could not be read: 0.5.png"
+
+
+@pytest.mark.parametrize(("watched", "count"), [(True, 3), (True, 1), (False, 3)])
+def test_a_bar_is_for_people_who_watch_many_photographs(run, monkeypatch, watched, count):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return watched
+
+    for n in range(count):
+        Image.new("RGB", (40, 40)).save(f"{n}.png")
+    seen = Terminal()
+    monkeypatch.setattr(sys, "stderr", seen)
+    ask = ("predict", *(f"{n}.png" for n in range(count)), *SMALL)
+    assert run(*ask)[0] == 0
+    assert ("photograph/s" in seen.getvalue() or "s/photograph" in seen.getvalue()) == (watched and count > 1)
+    assert bool(seen.getvalue()) == (watched and count > 1)
+    seen.truncate(0)
+    assert run(*ask, "--quiet")[0] == 0
+    assert seen.getvalue().strip("\0") == ""
+
+
+def test_the_next_photograph_is_read_ahead_and_never_more_than_one(run, monkeypatch):
+    for n in range(4):
+        Image.new("RGB", (40, 40)).save(f"{n}.png")
+    read, most = [], []
+    prepare = ng.Model.prepare
+    monkeypatch.setattr(ng.Model, "prepare", lambda self, path: read.append(path) or prepare(self, path))
+    one = explain._explain_one
+    monkeypatch.setattr(explain, "_explain_one", lambda *a: most.append(len(read)) or one(*a))
+    code, out, _ = run("explain", *(f"{n}.png" for n in range(4)), *SMALL, "--method", "cam", "--json", "--quiet")
+    assert code == 0
+    assert [record["folder"] for record in json.loads(out)] == [f"explained-shapes/{n}" for n in range(4)]
+    assert [path.name for path in read] == [f"{n}.png" for n in range(4)]
+    assert all(begun <= n + 2 for n, begun in enumerate(most))

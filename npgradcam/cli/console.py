@@ -51,14 +51,14 @@ class Console:
         if self.bar is not None:
             self.bar.refresh()
 
-    def progress(self, sources: Sequence[Any]) -> Iterator[Any]:
+    def progress(self, sources: Iterable[Any], count: int) -> Iterator[Any]:
         """Go through the photographs, with a bar where there are several and a person is watching."""
-        if self.quiet or len(sources) < 2 or not sys.stderr.isatty():
+        if self.quiet or count < 2 or sys.stderr is None or not sys.stderr.isatty():
             yield from sources
             return
         from tqdm import tqdm
 
-        with tqdm(sources, unit="photograph", leave=False) as self.bar:
+        with tqdm(sources, total=count, unit="photograph", leave=False) as self.bar:
             yield from self.bar
         self.bar = None
 

@@ -53,9 +53,10 @@ def explain(options: argparse.Namespace) -> int:
     console.computing_with(options.backend)
     manifests: list[dict[str, Any]] = []
     bad: list[str] = []
-    for photograph, place in console.progress(list(zip(asked, places, strict=True))):
+    tasks = zip(asked, places, _one_ahead(plan.model, asked), strict=True)
+    for photograph, place, task in console.progress(tasks, len(asked)):
         try:
-            prepared = plan.model.prepare(photograph.path)
+            prepared = task.result()
         except ImageError as error:
             console.error(error)
             bad.append(photograph.name)
@@ -72,6 +73,17 @@ def explain(options: argparse.Namespace) -> int:
     if options.json:
         console.result(as_json(manifests))
     return console.left_out(bad, len(asked))
+
+
+def _one_ahead(model: Model, asked: Sequence[Photograph]) -> Iterator[Future[Prepared]]:
+    """Read the next photograph while one is being explained; never more than one, so memory does not grow."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(model.prepare, asked[0].path)
+        for after in asked[1:]:
+            task, following = following, pool.submit(model.prepare, after.path)
+            yield task
+            del task
+        yield following
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -92,12 +104,13 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
     model = plan.model
     with _drawing(folder, len(plan.layers) > 1) as drawing:
         sha256 = drawing.pool.submit(sha256_of, photograph.path)
+        drawn_on = drawing.pool.submit(pictures.to_draw_on, prepared)
         x, explained = model.arranged(prepared.x), explained_output(model)
         tape = model.forward(x, observed(model, plan.methods, plan.layers), explained)
         predictions = ranked(model, tape, photograph.name)
         by_index = {p.index: p for p in predictions}
         classes = plan.classes or tuple(p.index for p in predictions[: plan.top])
-        seen, drawn_on = pictures.as_seen(prepared), pictures.to_draw_on(prepared)
+        seen = pictures.as_seen(prepared)
         rows: dict[tuple[str, str | None], Outcome] = {}
         for first in range(0, len(classes), TOGETHER):
             some = classes[first : first + TOGETHER]
@@ -118,7 +131,7 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
         grid = pictures.draw_grid(seen, title, caption, columns, list(rows.values()), cells)
         maps.save_png(folder / "grid.png", grid)
         best = predictions[: max(SHOWN, plan.top)]
-        manifest = manifest_of(model, photograph, sha256.result(), prepared, drawn_on, layers, best, entries)
+        manifest = manifest_of(model, photograph, sha256.result(), prepared, drawn_on.result(), layers, best, entries)
         (folder / MANIFEST).write_text(as_json(manifest) + "\n", encoding="utf-8")
     return manifest
 
@@ -136,7 +149,7 @@ class Drawing:
         self.order: dict[tuple[str, str | None], int] = {}
 
     def add(self, outcome: Outcome, row: int, column: int, class_: Prediction, seen: Prepared,
-            drawn_on: Prepared) -> None:
+            drawn_on: Future[Prepared]) -> None:
         """Note one explanation of one class, and have it drawn."""
         explanation = outcome.explanation
         place = self.order.setdefault((outcome.method, outcome.layer), len(self.order))
@@ -173,8 +186,8 @@ class Drawing:
         self.names.add(name)
         return name
 
-    def _draw(self, name: str, explanation: Explanation, row: int, seen: Prepared, drawn_on: Prepared) -> Cell:
-        maps.save_png(self.folder / f"{name}.png", explanation.shown(drawn_on, row))
+    def _draw(self, name: str, explanation: Explanation, row: int, seen: Prepared, drawn_on: Future[Prepared]) -> Cell:
+        maps.save_png(self.folder / f"{name}.png", explanation.shown(drawn_on.result(), row))
         write_npy(self.folder / f"{name}.npy", explanation.array(row))
         return pictures.cell(explanation, row, seen)
 

@@ -29,7 +29,7 @@ def predict(options: argparse.Namespace) -> int:
     console.computing_with(options.backend)
     found: list[dict[str, Any]] = []
     bad: list[str] = []
-    for n, photograph in enumerate(console.progress(asked)):
+    for n, photograph in enumerate(console.progress(asked, len(asked))):
         try:
             prepared = model.prepare(photograph.path)
         except ImageError as error:
