@@ -88,6 +88,17 @@ def test_a_kernel_that_fails_to_compile_is_not_counted_for_ever():
     assert len(done.names) == 2  # the failed one ended, so the next one is outermost again
 
 
+def test_whoever_watches_is_told_of_outermost_kernels_alone():
+    inner = numba.njit(lambda x: x + 2)
+    outer, told = numba.njit(lambda x: 3 * inner(x)), []
+    with kernels.compilation("numba", told.append) as done:
+        assert outer(1) == 9
+    assert told == done.names == ["<lambda>"]
+    with kernels.compilation("numpy", told.append) as done:  # NumPy's kernels: nobody looks
+        assert numba.njit(lambda x: 4 * x)(1) == 4
+    assert done.names == []
+
+
 def test_watches_may_overlap():
     @contextmanager
     def nothing():
