@@ -41,7 +41,7 @@ _HOME = {
     "backprop": "methods", "cam": "methods", "counterfactual_grad_cam": "methods", "default_layer": "methods",
     "grad_cam": "methods", "grad_cam_plus_plus": "methods", "guided_grad_cam": "methods", "hires_cam": "methods",
     "layer_cam": "methods", "xgrad_cam": "methods", "Model": "models", "build": "models", "load": "models",
-    "save": "models", "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
+    "save": "models.saved", "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
 }
 
 

@@ -145,7 +145,9 @@ def overlay(
             )
     if not 0 <= opacity <= 1:
         raise ImageError(f"overlay: expected an opacity from 0 to 1, got {opacity}; 0.5 is usual")
-    mixed = np.rint((1 - opacity) * photograph + opacity * colourise(values, table)).astype(np.uint8)
+    levels = np.arange(256)
+    mix = np.rint((1 - opacity) * levels[:, None] + opacity * levels).astype(np.uint8)  # every photograph by colour
+    mixed = mix.reshape(-1).take(256 * photograph.astype(np.uint16) + colourise(values, table))
     return mixed if inside is None else np.where(inside[:, :, None], mixed, photograph)
 
 

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from npgradcam.cli import console, explain, main, pictures
 from npgradcam.cli.folder import folder_names
 from npgradcam.cli.manifest import CONVENTIONS
 from npgradcam.cli.parser import METHODS, OF_THE_PAPER, SAMPLES
-from npgradcam.kernels.session import Warmup
+from npgradcam.kernels import definition
 from npgradcam.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from npgradcam.network import Network
 
@@ -324,25 +325,27 @@ def test_layers_shows_every_layer_and_marks_the_default(run):
     assert sum(n["parameters"] for n in found["layers"]) == found["parameters"]
 
 
-def test_compiling_is_said_and_loading_is_not(capsys, monkeypatch):
-    class Kernels:
-        __name__ = "compiled"
-        misses = 2
-
-        def cache_misses(self):
-            return self.misses
-
-    monkeypatch.setattr(console, "PATIENCE", 0.01)
-    monkeypatch.setattr(sys.modules["npgradcam.kernels.session"], "choose", lambda backend: Kernels())
-    monkeypatch.setattr(kernels, "warmup", lambda *a: time.sleep(0.4) or Warmup(0.4, Kernels.misses, True))
-    console.warm_up(console.Console(), "float32", "auto")
+@pytest.mark.parametrize("quiet", [False, True])
+def test_compiling_is_said_and_loading_is_not(capsys, quiet):
+    numba = pytest.importorskip("numba")
+    inner, double = numba.njit(lambda x: x + 1), numba.njit(lambda x: 2 * x)
+    outer = numba.njit(lambda x: inner(x))  # compiles `inner` as well: one kernel for whoever waits
+    watch = console.Console(quiet)
+    with watch.compiling("float32", "numba"):
+        assert (outer(1), double(2)) == (2, 4)
     err = capsys.readouterr().err
-    assert err.count("compiling float32 kernels for this machine (first run only) ...") == 1
-    assert "compiled 2 kernels in 0.4 s; the next run takes them from the cache" in err
-    console.warm_up(console.Console(quiet=True), "float32", "auto")
+    assert err.count("compiling float32 kernels for this machine (first run only) ...") == (not quiet)
+    assert ("compiled 2 kernels in " in err) == (not quiet)
+    with watch.compiling("float32", "numba"):  # they are there now
+        assert (outer(1), double(2)) == (2, 4)
     assert capsys.readouterr().err == ""
-    Kernels.misses = 0
-    console.warm_up(console.Console(), "float32", "auto")
+
+
+def test_numpy_alone_is_said_to_be_slow_where_nobody_asked_for_it(capsys, monkeypatch):
+    monkeypatch.setattr(sys.modules["npgradcam.kernels.session"], "choose", lambda backend: definition)
+    console.Console().computing_with("auto")
+    assert "NumPy alone is slow" in capsys.readouterr().err
+    console.Console().computing_with("numpy")
     assert capsys.readouterr().err == ""
 
 
@@ -402,7 +405,7 @@ def test_missing_weights_name_the_command_and_the_network_that_comes_along(run, 
 
 def test_a_folder_that_exists_is_refused_before_anything_is_computed(run, picture, tmp_path, monkeypatch):
     (tmp_path / "noise").mkdir()
-    monkeypatch.setattr(explain, "open_model", lambda options: pytest.fail("too late"))
+    monkeypatch.setattr(ng.Model, "prepare", lambda *a: pytest.fail("too late"))
     code, _, err = run("explain", "--sample", "coffee", picture, *SMALL, "--out", tmp_path)
     assert code == 2
     assert one_sentence(err)
@@ -595,11 +598,14 @@ def test_a_model_without_weights_says_which_option_brings_them(run, picture, tmp
 
 
 def test_where_no_cache_can_be_kept_the_way_out_is_said(run, picture, tmp_path, monkeypatch):
-    from npgradcam.kernels.session import Warmup
+    @contextmanager
+    def nowhere(backend, begun):
+        begun("dense")
+        yield kernels.Compilation(["dense"], 3.0, kept=False)
 
-    done = Warmup(3.0, 2, kept=False)
-    monkeypatch.setattr("npgradcam.kernels.warmup", lambda *a: done)
+    monkeypatch.setattr(kernels, "compilation", nowhere)
     _, _, err = run("explain", picture, *SMALL, "--method", "cam", "--out", tmp_path)
+    assert "compiled 1 kernel in 3.0 s" in err
     assert "NUMBA_CACHE_DIR" in err
 
 

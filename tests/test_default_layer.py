@@ -218,7 +218,7 @@ def test_without_maps_on_every_path_the_error_names_candidates():
         Node("concat", Concat(), ("pool_a", "pool_b")), Node("flatten", Flatten(), ("concat",)),
         Node("fc", linear(R, 5, 8), ("flatten",)),
     ), dtype="float64")
-    with pytest.raises(UnknownLayerError, match=r"layer=.*conv_a.*conv_b"):
+    with pytest.raises(UnknownLayerError, match=r"name it: .*conv_a.*conv_b"):
         ng.grad_cam(net, pictures())
     assert ng.grad_cam(net, pictures(), layer="conv_a").layer == "conv_a"
 

@@ -252,6 +252,38 @@ def test_blas_runs_at_one_thread_inside_and_gets_its_setting_back() -> None:
         assert blas_threads() == before
 
 
+def test_scipys_blas_is_loaded_when_a_kernel_needs_it_and_limited_from_then_on() -> None:
+    """SciPy's BLAS comes while sessions overlap: one thread until the last of them leaves, and then as it was."""
+    lines = """
+import sys, numpy as np, threadpoolctl
+from npgradcam import kernels
+from npgradcam.kernels.session import load_blas
+def threads():
+    return {p["filepath"]: p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"}
+with kernels.session("numpy"):
+    x = np.ones((1, 2, 5, 5), np.float32)
+    kernels.correlate2d(x, x[:, :, :3, :3], (1, 1), (0, 0, 0, 0), (1, 1), 1)
+    assert "scipy.linalg" not in sys.modules, "NumPy's kernels have no use for it"
+    with kernels.session("numpy"):
+        few = threads()
+        load_blas()
+        assert len(threads()) > len(few)
+        assert set(threads().values()) == {1}
+    assert set(threads().values()) == {1}
+import os
+most = min(2, os.cpu_count())
+assert set(threads().values()) == {most}, threads()
+with kernels.session("numpy"):
+    assert set(threads().values()) == {1}
+assert set(threads().values()) == {most}
+"""
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=False, env=environment)
+    if "len(threads()) > len(few)" in done.stderr:
+        pytest.skip("NumPy and SciPy share one BLAS here")
+    assert done.returncode == 0, done.stderr
+
+
 def test_blas_gets_its_setting_back_when_the_last_of_two_overlapping_threads_leaves() -> None:
     from threadpoolctl import threadpool_limits
 

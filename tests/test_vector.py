@@ -61,7 +61,8 @@ taps = passes.forward_taps(Window((1, 1)), (6, 6))
 x = np.ones(frame.shape(1), np.float32)
 made.run(x, np.empty_like(x))
 for broken in (replace(made, taps=made.taps + 16), replace(made, y_lines=made.y_lines + 1),
-               replace(made, x_lines=made.x_lines - 1), replace(made, bias=made.bias[:8]), replace(made, weight=made.weight[:, :, :15].copy())):
+               replace(made, x_lines=made.x_lines - 1), replace(made, bias=made.bias[:8]),
+               replace(made, weight=made.weight[:, :, :15].copy())):
     try:
         broken.run(x, np.empty_like(x))
     except IndexError as error:

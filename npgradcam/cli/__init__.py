@@ -1,4 +1,4 @@
-"""The command line: `npgradcam explain`, `predict`, `layers` and `models`; errors are one sentence and an exit code."""
+"""The command line: `npgradcam explain` and its sisters; errors are one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ import signal
 import sys
 import threading
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib import import_module
 from types import FrameType
 
 from npgradcam.cli.parser import build_parser
@@ -61,21 +62,9 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _command(options: Namespace) -> int:
-    if options.command == "explain":
-        from npgradcam.cli.explain import explain
-
-        return explain(options)
-    if options.command == "predict":
-        from npgradcam.cli.predict import predict
-
-        return predict(options)
-    if options.command == "models":
-        from npgradcam.cli.models import models
-
-        return models(options)
-    from npgradcam.cli.layers import layers
-
-    return layers(options)
+    """Run a command; each has a module of its own, and nobody waits for the others to be imported."""
+    run: Callable[[Namespace], int] = getattr(import_module(f"npgradcam.cli.{options.command}"), options.command)
+    return run(options)
 
 
 def _sentence(error: Exception) -> tuple[str, int]:
@@ -105,7 +94,7 @@ def _say(text: str, code: int) -> int:
 def _no_collector() -> Iterator[None]:
     """Let nothing look for garbage while half a million objects are being imported: it finds none, in 0.3 s.
 
-    `console.warm_up` sets those objects apart and turns the collector on again when the imports are over.
+    `console.imports_are_over` sets those objects apart and turns the collector on again when the imports are over.
     """
     enabled = gc.isenabled()
     gc.disable()

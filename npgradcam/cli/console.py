@@ -6,15 +6,12 @@ import gc
 import json
 import os
 import sys
-import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
-from npgradcam.kernels import Backend
-
-PATIENCE = 1.5  # seconds after which a person wonders
+from npgradcam.kernels import Backend, Compilation
 
 
 class Console:
@@ -29,6 +26,7 @@ class Console:
     def __init__(self, quiet: bool = False) -> None:
         self.quiet = quiet
         self.bar: Any = None
+        self.compiled = 0  # kernels, so far
 
     def result(self, text: str) -> None:
         """Print to stdout."""
@@ -53,56 +51,66 @@ class Console:
         if self.bar is not None:
             self.bar.refresh()
 
-    def progress(self, sources: Sequence[Any]) -> Iterator[Any]:
+    def progress(self, sources: Iterable[Any], count: int) -> Iterator[Any]:
         """Go through the photographs, with a bar where there are several and a person is watching."""
-        if self.quiet or len(sources) < 2 or not sys.stderr.isatty():
+        if self.quiet or count < 2 or sys.stderr is None or not sys.stderr.isatty():
             yield from sources
             return
         from tqdm import tqdm
 
-        with tqdm(sources, unit="photograph", leave=False) as self.bar:
+        with tqdm(sources, total=count, unit="photograph", leave=False) as self.bar:
             yield from self.bar
         self.bar = None
 
     @contextmanager
     def compiling(self, dtype: str, backend: Backend) -> Iterator[None]:
-        """Say so where kernels are being compiled and a person has begun to wonder."""
-        done = threading.Event()
-        watch = threading.Thread(target=self._watch, args=(done, dtype, backend), daemon=True)
-        watch.start()
-        try:
-            yield
-        finally:
-            done.set()
-            watch.join()
+        """Say so where Numba compiles in this block, and how long that took; loading from a cache is not compiling."""
+        from npgradcam import kernels
 
-    def _watch(self, done: threading.Event, dtype: str, backend: Backend) -> None:
-        if done.wait(PATIENCE):
-            return
+        def begun(kernel: str) -> None:
+            if not self.compiled:
+                self.remark(f"compiling {dtype} kernels for this machine (first run only) ...")
+            self.compiled += 1
+
+        with kernels.compilation(backend, begun) as done:
+            yield
+        if done.names:
+            self.remark(f"{counted(done)}; {next_run(done)}")
+
+    def left_out(self, bad: Sequence[str], asked: int) -> int:
+        """Say once more, at the end of many, which photographs could not be read; return the exit code."""
+        if bad and asked > 1:
+            more = f" and {len(bad) - 10} more" if len(bad) > 10 else ""
+            self.remark(f"{len(bad)} of {asked} photographs could not be read: {', '.join(bad[:10])}{more}")
+        return 4 if bad else 0
+
+    def computing_with(self, backend: Backend) -> None:
+        """Say so where computing will be slow; threads that wait give their core to those that draw and encode."""
         from npgradcam.kernels.session import choose
 
-        while not done.wait(0.1):
-            if getattr(choose(backend), "cache_misses", int)():  # loading them from the cache is not compiling
-                return self.remark(f"compiling {dtype} kernels for this machine (first run only) ...")
+        os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # read when Numba's pool starts
+        if backend == "auto" and resolved(choose(backend)) == "numpy":
+            self.remark("Numba is missing or switched off; NumPy alone is slow on a large network")
 
 
-def warm_up(console: Console, dtype: str, backend: Backend) -> None:
-    """Load or compile the kernels, and say how long compiling took."""
-    from npgradcam import kernels
-    from npgradcam.kernels.session import choose
+def counted(done: Compilation) -> str:
+    """Return how many kernels were compiled, and how long that took."""
+    count = len(done.names)
+    return f"compiled {count} kernel{'s' * (count != 1)} in {done.seconds:.1f} s"
 
-    with console.compiling(dtype, backend):
-        done = kernels.warmup(dtype, backend)
-    gc.freeze()  # what was imported is not looked through again; see `npgradcam.cli._no_collector`
-    gc.enable()
-    if done.compiled:
-        compiled = f"compiled {done.compiled} kernels in {done.seconds:.1f} s"
-        next_run = "the next run takes them from the cache"
-        if not done.kept:
-            next_run = "no folder for a cache can be written, so every run compiles; set NUMBA_CACHE_DIR"
-        console.remark(f"{compiled}; {next_run}")
-    if backend == "auto" and resolved(choose(backend)) == "numpy":
-        console.remark("Numba is missing or switched off; NumPy alone is slow on a large network")
+
+def next_run(done: Compilation) -> str:
+    """Return what becomes of compiled kernels."""
+    if done.kept:
+        return "the next run takes them from the cache"
+    return "no folder for a cache can be written, so every run compiles; set NUMBA_CACHE_DIR"
+
+
+def imports_are_over() -> None:
+    """Set apart what was imported and let garbage be collected again; see `npgradcam.cli._no_collector`."""
+    if not gc.isenabled():
+        gc.freeze()
+        gc.enable()
 
 
 def resolved(kernels: Any) -> str:

@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from npgradcam import maps
 from npgradcam.cli import pictures
-from npgradcam.cli.console import Console, as_json, readable, short, warm_up
+from npgradcam.cli.console import Console, as_json, imports_are_over, readable, short
 from npgradcam.cli.every_method import Outcome, explain_all
-from npgradcam.cli.folder import MANIFEST, check_free, folder_names, whole_folder
+from npgradcam.cli.folder import MANIFEST, check_free, default_folder, folder_names, whole_folder
 from npgradcam.cli.manifest import manifest_of
-from npgradcam.cli.network import classes_of, layers_of, needs_preprocessing, observed, open_model
+from npgradcam.cli.network import classes_of, labels_pixels, layers_of, needs_preprocessing, observed, open_model
 from npgradcam.cli.parser import METHODS, OF_THE_PAPER
 from npgradcam.cli.photographs import Photograph, photographs, sha256_of
-from npgradcam.cli.predict import predictions_table, ranked
+from npgradcam.cli.predict import called, predictions_table, ranked
 from npgradcam.errors import ImageError, NpGradcamError
 from npgradcam.figure import Cell
 from npgradcam.images import Prepared
@@ -46,30 +46,44 @@ def explain(options: argparse.Namespace) -> int:
     """Explain each photograph; return 4 where one of them could not be read."""
     console = Console(options.quiet)
     asked = photographs(options)
-    places = [options.out / name for name in folder_names(p.path.stem for p in asked)]
-    check_free(places, options.overwrite)
     plan = _plan(options)
-    written: list[dict[str, Any]] = []
-    bad = False
-    for photograph, place in console.progress(list(zip(asked, places, strict=True))):
+    out = options.out or default_folder(options.model)
+    places = [out / name for name in folder_names(p.path.stem for p in asked)]
+    check_free(places, options.overwrite)
+    console.computing_with(options.backend)
+    manifests: list[dict[str, Any]] = []
+    bad: list[str] = []
+    tasks = zip(asked, places, _one_ahead(plan.model, asked), strict=True)
+    for photograph, place, task in console.progress(tasks, len(asked)):
         try:
-            prepared = plan.model.prepare(photograph.path)
+            prepared = task.result()
         except ImageError as error:
             console.error(error)
-            bad = True
+            bad.append(photograph.name)
             continue
-        if not written:
-            warm_up(console, options.dtype, options.backend)
-        with whole_folder(place, options.overwrite) as folder:
+        with console.compiling(options.dtype, options.backend), whole_folder(place, options.overwrite) as folder:
             manifest = _explain_one(plan, photograph, prepared, folder)
-        written.append({"folder": readable(place), **manifest})
+        imports_are_over()
         for note in dict.fromkeys(note for e in manifest["explanations"] for note in e["notes"]):
             console.remark(f"{photograph.name}: {note}")
-        if not (options.json or options.quiet):
-            console.result(_summary(photograph, place, manifest))
+        if options.json:
+            manifests.append({"folder": readable(place), **manifest})
+        elif not options.quiet:
+            console.result(_summary(photograph, place, manifest, labels_pixels(plan.model)))
     if options.json:
-        console.result(as_json(written))
-    return 4 if bad else 0
+        console.result(as_json(manifests))
+    return console.left_out(bad, len(asked))
+
+
+def _one_ahead(model: Model, asked: Sequence[Photograph]) -> Iterator[Future[Prepared]]:
+    """Read the next photograph while one is being explained; never more than one, so memory does not grow."""
+    with ThreadPoolExecutor(1) as pool:
+        following = pool.submit(model.prepare, asked[0].path)
+        for after in asked[1:]:
+            task, following = following, pool.submit(model.prepare, after.path)
+            yield task
+            del task
+        yield following
 
 
 def _plan(options: argparse.Namespace) -> Plan:
@@ -90,12 +104,13 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
     model = plan.model
     with _drawing(folder, len(plan.layers) > 1) as drawing:
         sha256 = drawing.pool.submit(sha256_of, photograph.path)
+        drawn_on = drawing.pool.submit(pictures.to_draw_on, prepared)
         x, explained = model.arranged(prepared.x), explained_output(model)
         tape = model.forward(x, observed(model, plan.methods, plan.layers), explained)
         predictions = ranked(model, tape, photograph.name)
         by_index = {p.index: p for p in predictions}
         classes = plan.classes or tuple(p.index for p in predictions[: plan.top])
-        seen, drawn_on = pictures.as_seen(prepared), pictures.to_draw_on(prepared)
+        seen = pictures.as_seen(prepared)
         rows: dict[tuple[str, str | None], Outcome] = {}
         for first in range(0, len(classes), TOGETHER):
             some = classes[first : first + TOGETHER]
@@ -104,8 +119,10 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
                 for row, index in enumerate(some):
                     drawing.add(outcome, row, first + row, by_index[index], seen, drawn_on)
         entries, cells = drawing.finish()
-        title = f"{model.name}: why {' / '.join(by_index[c].label for c in classes)}?"
-        columns = [f"{by_index[c].label} ({c}), p = {by_index[c].probability:.3f}" for c in classes]
+        named = [by_index[c] for c in classes]
+        why = [p.label if model.labels else called(p.label, p.index) for p in named]
+        title = f"{model.name}: why {' / '.join(why)}?"
+        columns = [f"{called(p.label, p.index)}, p = {p.probability:.3f}" for p in named]
         caption = f"{photograph.name}, {prepared.x.shape[3]} x {prepared.x.shape[2]} pixels as the network saw it"
         used = [o.layer for o in rows.values() if o.layer and o.explanation]
         layers = tuple(dict.fromkeys([*(name for name in plan.layers if name in used), *used]))
@@ -114,7 +131,7 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
         grid = pictures.draw_grid(seen, title, caption, columns, list(rows.values()), cells)
         maps.save_png(folder / "grid.png", grid)
         best = predictions[: max(SHOWN, plan.top)]
-        manifest = manifest_of(model, photograph, sha256.result(), prepared, drawn_on, layers, best, entries)
+        manifest = manifest_of(model, photograph, sha256.result(), prepared, drawn_on.result(), layers, best, entries)
         (folder / MANIFEST).write_text(as_json(manifest) + "\n", encoding="utf-8")
     return manifest
 
@@ -132,7 +149,7 @@ class Drawing:
         self.order: dict[tuple[str, str | None], int] = {}
 
     def add(self, outcome: Outcome, row: int, column: int, class_: Prediction, seen: Prepared,
-            drawn_on: Prepared) -> None:
+            drawn_on: Future[Prepared]) -> None:
         """Note one explanation of one class, and have it drawn."""
         explanation = outcome.explanation
         place = self.order.setdefault((outcome.method, outcome.layer), len(self.order))
@@ -169,8 +186,8 @@ class Drawing:
         self.names.add(name)
         return name
 
-    def _draw(self, name: str, explanation: Explanation, row: int, seen: Prepared, drawn_on: Prepared) -> Cell:
-        maps.save_png(self.folder / f"{name}.png", explanation.shown(drawn_on, row))
+    def _draw(self, name: str, explanation: Explanation, row: int, seen: Prepared, drawn_on: Future[Prepared]) -> Cell:
+        maps.save_png(self.folder / f"{name}.png", explanation.shown(drawn_on.result(), row))
         write_npy(self.folder / f"{name}.npy", explanation.array(row))
         return pictures.cell(explanation, row, seen)
 
@@ -189,15 +206,15 @@ def _drawing(folder: Path, several: bool) -> Iterator[Drawing]:
         pool.shutdown(cancel_futures=True)  # waits: nobody writes into a folder that is being taken away
 
 
-def _summary(photograph: Photograph, place: Path, manifest: dict[str, Any]) -> str:
+def _summary(photograph: Photograph, place: Path, manifest: dict[str, Any], of_pixels: bool) -> str:
     image = manifest["image"]
     best = [Prediction(**p) for p in manifest["predictions"]]
     done: Sequence[dict[str, Any]] = [e for e in manifest["explanations"] if e["files"]]
-    labels = dict.fromkeys(f"{e['label']} ({e['target']})" for e in manifest["explanations"])
+    classes = dict.fromkeys(called(e["label"], e["target"]) for e in manifest["explanations"])
     lines = [
         f"{photograph.name}, {image['width']} x {image['height']} pixels, {manifest['model']['name']}:",
-        predictions_table(best),
-        f"{len(done)} explanation{'s' * (len(done) != 1)} of {', '.join(labels)}; look at {short(place / 'grid.png')}",
+        predictions_table(best, of_pixels),
+        f"{len(done)} explanation{'s' * (len(done) != 1)} of {', '.join(classes)}; look at {short(place / 'grid.png')}",
     ]
     idle = dict.fromkeys(e["method"] for e in manifest["explanations"] if not e["files"])
     if idle:

@@ -12,9 +12,11 @@ from pathlib import Path
 from unicodedata import normalize
 from uuid import uuid4
 
+from npgradcam.cli.parser import MODEL
 from npgradcam.errors import NpGradcamError, OutputExistsError
 
 MANIFEST = "manifest.json"
+OUT = "explained"
 _LITTER = ("thumbs.db", "desktop.ini")  # what file managers leave behind
 
 
@@ -38,6 +40,17 @@ def folder_names(stems: Iterable[str]) -> list[str]:
         taken.add(name.casefold())
         names.append(name)
     return names
+
+
+def default_folder(model: str) -> Path:
+    """Return the folder for a model's explanations: two models that explain one photograph do not meet.
+
+    Examples
+    --------
+    >>> print(default_folder(MODEL), default_folder("resnet50"), default_folder("nets/my net.onnx"))
+    explained explained-resnet50 explained-my-net
+    """
+    return Path(OUT) if model == MODEL else Path(f"{OUT}-{folder_names([Path(model).stem])[0]}")
 
 
 def check_free(places: Iterable[Path], overwrite: bool) -> None:

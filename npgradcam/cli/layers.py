@@ -13,7 +13,7 @@ ARROW = "<- default"
 
 def layers(options: argparse.Namespace) -> int:
     """Print every layer of a network, with the shapes that it has for the model's own input; nothing is computed."""
-    model = open_model(options)
+    model = open_model(options, shapes_only=True)
     network, shape = model.network, input_shape(model, ANY)
     shapes = network.shapes(shape)
     default = layers_of(model, (), ANY)

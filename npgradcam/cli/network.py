@@ -6,23 +6,35 @@ import argparse
 import json
 from collections.abc import Sequence
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 
 from npgradcam import load
 from npgradcam.cli.parser import METHODS
-from npgradcam.errors import MissingPackageError, ModelFormatError, NpGradcamError, TargetError, UnknownLayerError
+from npgradcam.errors import (
+    MissingPackageError,
+    ModelFormatError,
+    NpGradcamError,
+    TargetError,
+    UnknownLayerError,
+    close_matches,
+)
 from npgradcam.images import PRESETS, Preprocess
 from npgradcam.methods import NoCamHeadError, default_layer
 from npgradcam.methods.cam import cam_head
 from npgradcam.methods.start import explained_output
 from npgradcam.models import MODELS, Model
+from npgradcam.models.weights import Outline
 from npgradcam.typing import Shape
 
 SMALL = "shapes"
 
 
-def open_model(options: argparse.Namespace) -> Model:
+def open_model(options: argparse.Namespace, shapes_only: bool = False) -> Model:
     """Load the network that the command line names.
+
+    With `shapes_only` an architecture by name, without --weights, gets parameters that are all 0: nobody needs a
+    checkpoint in order to see its layers.
 
     Raises
     ------
@@ -33,13 +45,26 @@ def open_model(options: argparse.Namespace) -> Model:
     NpGradcamError
         If no preprocessing has that name.
     """
-    if options.weights is None and options.model in MODELS and MODELS[options.model].weights is None:
+    weights = options.weights
+    if weights is None and options.model in MODELS and shapes_only:
+        weights = Outline()
+    if weights is None and options.model in MODELS and MODELS[options.model].weights is None:
         raise ModelFormatError(f"--model {options.model}: no weights come along; bring them with --weights FILE")
     try:
-        return load(options.model, options.weights, preprocess=_preprocess(options.preprocess), labels=options.labels,
+        return load(options.model, weights, preprocess=_preprocess(options.preprocess), labels=options.labels,
                     dtype=options.dtype, backend=options.backend)
     except MissingPackageError as error:
         raise MissingPackageError(f"{error}; or try the small network that comes along: --model {SMALL}") from None
+
+
+def needs_one_input(model: Model) -> Model:
+    """Return the model, if one picture is all that it takes; raise `ModelFormatError` if not."""
+    if len(model.network.inputs) > 1:
+        raise ModelFormatError(
+            f"--model {model.source}: this network has {len(model.network.inputs)} inputs "
+            f"({', '.join(model.network.inputs)}), the command line has one photograph; use Python and give a dict"
+        )
+    return model
 
 
 def needs_preprocessing(model: Model) -> Model:
@@ -50,11 +75,7 @@ def needs_preprocessing(model: Model) -> Model:
     ModelFormatError
         With the presets.
     """
-    if len(model.network.inputs) > 1:
-        raise ModelFormatError(
-            f"--model {model.source}: this network has {len(model.network.inputs)} inputs "
-            f"({', '.join(model.network.inputs)}), the command line has one photograph; use Python and give a dict"
-        )
+    needs_one_input(model)
     if model.preprocessing is None:
         raise ModelFormatError(
             f"--model {model.source}: the file does not say how photographs become its input; say it with "
@@ -81,7 +102,7 @@ def _preprocess(asked: str | None) -> str | Preprocess | None:
         ) from None
 
 
-ANY = (224, 224)  # what `layers` shows of a network that takes pictures of any size
+ANY = (224, 224)  # what `layers` shows, and `warmup` explains, where a network takes pictures of any size
 
 
 def input_shape(model: Model, size: tuple[int, int] | None = None) -> Shape:
@@ -97,6 +118,12 @@ def input_shape(model: Model, size: tuple[int, int] | None = None) -> Shape:
         )
     lengths = {"N": 1, "C": model.channels, "H": height, "W": width}
     return tuple(lengths[axis] for axis in model.layout)
+
+
+def labels_pixels(model: Model) -> bool:
+    """Whether the network tells the class of every pixel, so that a class is ranked by its share of them."""
+    output = explained_output(model)
+    return prod(model.network.shapes(input_shape(model))[output][1:]) > model.class_count(output)
 
 
 def classes_of(model: Model, asked: Sequence[str]) -> list[int]:
@@ -132,18 +159,26 @@ def layers_of(model: Model, asked: Sequence[str], size: tuple[int, int] | None =
         If a layer is not there, or has no maps.
     """
     shape = input_shape(model, size)
+    network, shapes = model.network, model.network.shapes(shape)
     if not asked:
         with suppress(UnknownLayerError):
-            return (default_layer(model.network, shape, explained_output(model)),)
+            return (default_layer(network, shape, explained_output(model)),)
         return ()
-    shapes = model.network.shapes(shape)
+    maps = [node.name for node in network.nodes if len(shapes[node.name]) == 4]
+    tensors = [tensor for tensor, name in network.aliases.items() if name in maps]
     for name in asked:
-        if len(shapes[model.network.resolve(name)]) != 4:
-            raise UnknownLayerError(
-                f"--layer {name}: expected maps (N, K, I, J), got {shapes[model.network.resolve(name)]}; "
-                "`npgradcam layers` lists all shapes"
-            )
-    return tuple(dict.fromkeys(map(model.network.resolve, asked)))
+        try:
+            got = f"got {shapes[network.resolve(name)]}"
+        except UnknownLayerError:
+            got = "no layer has that name"
+        else:
+            if len(shapes[network.resolve(name)]) == 4:
+                continue
+        raise UnknownLayerError(
+            f"--layer {name}: expected a layer with maps (N, K, I, J), {got}; near it: "
+            f"{close_matches(name, [*tensors, *maps])}; `npgradcam layers` lists all"
+        )
+    return tuple(dict.fromkeys(map(network.resolve, asked)))
 
 
 def observed(model: Model, methods: Sequence[str], layers: Sequence[str]) -> tuple[str, ...]:

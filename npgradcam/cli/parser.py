@@ -32,6 +32,7 @@ RELATIVES = {
     "layer-cam": Method("LayerCAM", ("layer",)),
 }
 METHODS = {**OF_THE_PAPER, **RELATIVES}  # in the order of the rows of grid.png
+MODEL = "efficientnet_lite0"  # where nobody names one
 SAMPLES = tuple(sorted(p.stem for p in Path(__file__).parents[1].glob("samples/*") if p.suffix in (".png", ".jpg")))
 
 _ABOUT = "See why a convolutional network decided so: CAM, Grad-CAM and guided backpropagation, on a CPU."
@@ -43,6 +44,7 @@ examples:
   npgradcam explain --sample chelsea --model shapes            a small network that needs no download
   npgradcam predict cat.jpg                                    what the network sees in it
   npgradcam layers                                             what --layer can name
+  npgradcam doctor                                             what makes this machine slow, and the way out
 """
 _EXPLAIN = """\
 Writes one folder for each photograph: input.png (what the network saw), a picture and an array (.npy) for each method
@@ -88,6 +90,23 @@ examples:
   npgradcam models
   npgradcam explain cat.jpg --model resnet18 --weights resnet18.pth
 """
+_WARMUP = """\
+Explains a blank picture by every method, so that all kernels that the network needs are compiled for this machine and
+kept for later runs. What is compiled depends on the network's layers, not on its weights: a name needs no checkpoint.
+
+examples:
+  npgradcam warmup
+  npgradcam warmup --model vgg16
+  npgradcam warmup --model model.onnx --size 512
+"""
+_DOCTOR = """\
+Looks at everything that speed depends on and says of each part: ok; slow, because ...; missing, because ...; broken,
+because ...; with the way out. Nothing is changed, and what is broken is reported, never an error.
+
+examples:
+  npgradcam doctor
+  npgradcam doctor --json                      for a report of a fault
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -107,6 +126,8 @@ def build_parser() -> argparse.ArgumentParser:
     _predict(_command(commands, "predict", "print a network's best classes for a photograph", _PREDICT))
     _layers(_command(commands, "layers", "print a network's layers", _LAYERS))
     _models(_command(commands, "models", "print the architectures that have a name", _MODELS))
+    _warmup(_command(commands, "warmup", "compile what a network needs, before the first photograph", _WARMUP))
+    _doctor(_command(commands, "doctor", "say what makes this machine slow, and what to do about it", _DOCTOR))
     return top
 
 
@@ -134,8 +155,9 @@ def _explain(p: Parser) -> None:
                       help="the layer whose maps are weighed, as `npgradcam layers` names it; repeat it")
     _model(p)
     result = p.add_argument_group("where it goes")
-    result.add_argument("--out", type=Path, default=Path("explained"), metavar="FOLDER",
-                        help="the folder in which each photograph gets its own (default: explained)")
+    result.add_argument("--out", type=Path, metavar="FOLDER",
+                        help="the folder in which each photograph gets its own (default: explained; with --model X, "
+                             "explained-X)")
     result.add_argument("--overwrite", action="store_true",
                         help="replace a folder that an earlier run wrote, once the new one is whole")
     _printing(p, "print the manifests as a JSON list, instead of a summary")
@@ -157,6 +179,17 @@ def _models(p: Parser) -> None:
     p.add_argument("--json", action="store_true", help="print JSON instead of a table")
 
 
+def _warmup(p: Parser) -> None:
+    p.add_argument("--size", type=_positive, metavar="N",
+                   help="explain a picture of N x N pixels (default: the size that the network was trained with)")
+    _model(p)
+    p.add_argument("--quiet", action="store_true", help="only the result")
+
+
+def _doctor(p: Parser) -> None:
+    p.add_argument("--json", action="store_true", help="print JSON instead of a table")
+
+
 def _photographs(p: Parser) -> None:
     p.add_argument("images", nargs="*", metavar="IMAGE",
                    help="photographs: JPEG, PNG, WEBP, BMP, GIF or TIFF; a bad one does not stop the others")
@@ -166,7 +199,7 @@ def _photographs(p: Parser) -> None:
 
 def _model(p: Parser) -> None:
     group = p.add_argument_group("the network")
-    group.add_argument("--model", default="efficientnet_lite0", metavar="NAME|FILE",
+    group.add_argument("--model", default=MODEL, metavar="NAME|FILE",
                        help="efficientnet_lite0 (default), _lite1 or _lite2 with ImageNet weights; shapes, a small "
                             "network that comes along; an architecture that `npgradcam models` lists, with --weights; "
                             "or a file: ONNX (.onnx), or what npgradcam.save wrote (.npz)")

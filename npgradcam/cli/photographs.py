@@ -27,6 +27,8 @@ class Photograph(NamedTuple):
 def photographs(options: argparse.Namespace) -> list[Photograph]:
     """Return what the command line asks for; nothing is read."""
     asked = [Photograph(Path(path), None) for path in options.images]
+    for photograph in asked:
+        _check_no_model(options.command, photograph.path)
     asked += [Photograph(images.sample(name), name) for name in options.sample]
     if not asked:
         raise NpGradcamError(
@@ -34,6 +36,17 @@ def photographs(options: argparse.Namespace) -> list[Photograph]:
             f"{', '.join(images.sample_names())}"
         )
     return asked
+
+
+def _check_no_model(command: str, path: Path) -> None:
+    suffix = path.suffix.lower()
+    if suffix in (".onnx", ".npz"):
+        way_out = f"--model {readable(path)}"
+    elif suffix in (".pth", ".pt", ".safetensors"):
+        way_out = f"--model NAME --weights {readable(path)}, where NAME is an architecture of `npgradcam models`"
+    else:
+        return
+    raise NpGradcamError(f"{command} {readable(path)}: expected a photograph, got a model; say {way_out}")
 
 
 def sha256_of(path: Path) -> str:

@@ -1,10 +1,12 @@
-"""From a file to named arrays, and to a network; nothing that a file holds is ever run."""
+"""From a file to named arrays, and to a network; nothing that a file holds is ever run.
+
+A file that holds a whole graph is read by `formats.onnx` and `formats.graph`, imported where one is there to be read.
+"""
 
 from __future__ import annotations
 
 from .checkpoint import read_checkpoint
-from .graph import network_of_record, record_of
 from .npz import read_npz, write_npz
 from .safetensors import read_safetensors
 
-__all__ = ["network_of_record", "read_checkpoint", "read_npz", "read_safetensors", "record_of", "write_npz"]
+__all__ = ["read_checkpoint", "read_npz", "read_safetensors", "write_npz"]

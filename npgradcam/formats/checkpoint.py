@@ -76,6 +76,11 @@ def _open_zip(source: Source) -> _Opened:
     tops = {name.partition("/")[0] for name in members}
     top = min(tops, default="")
     pickle, order = members.get(f"{top}/data.pkl"), members.get(f"{top}/byteorder")
+    if any(name.endswith("/constants.pkl") for name in members):
+        source.fail(
+            "expected a PyTorch checkpoint, got a TorchScript archive, which holds code; in PyTorch: "
+            "torch.save(torch.jit.load(path).state_dict(), path)"
+        )
     if len(tops) != 1 or pickle is None:
         source.fail("expected a PyTorch checkpoint, got a zip file without data.pkl in its only folder")
     if any(member.method != STORED for member in members.values()):

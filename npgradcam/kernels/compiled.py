@@ -27,6 +27,7 @@ from npgradcam.typing import Array, IntArray, Pair
 
 from .frames import LANES
 from .geometry import Store
+from .session import load_blas
 
 PIXELS = 512  # cells of y that one block computes: a block of patches stays in the cache
 FEW = 8  # images: with fewer, a linear layer is as fast as its weights can be read
@@ -53,6 +54,8 @@ def correlate2d(x: Array, weight: Array, stride: Pair, dilation: Pair, groups: i
     y = np.empty((x.shape[0], weight.shape[0], *sizes), dtype=x.dtype)
     bias = np.zeros(len(weight), x.dtype) if store.bias is None else store.bias
     last = (bias, x.dtype.type(store.low), x.dtype.type(store.high))
+    if groups == 1:
+        load_blas()
     if groups == 1 and weight.shape[2:] == (1, 1):
         _pointwise(weight[:, :, 0, 0], _every(x, stride, sizes), y.reshape(*y.shape[:2], -1), *last)
         return y
@@ -68,6 +71,8 @@ def correlate2d_adjoint(signal: Array, weight: Array, stride: Pair, dilation: Pa
                         canvas: Pair) -> Array:
     """Compiled twin of `definition.correlate2d_adjoint`."""
     shape = (signal.shape[0], weight.shape[1] * groups, *canvas)
+    if groups == 1:
+        load_blas()
     if groups == 1 and weight.shape[2:] == (1, 1):
         dense = np.empty((*shape[:2], *signal.shape[2:]), dtype=signal.dtype)
         transposed = np.ascontiguousarray(weight[:, :, 0, 0].T)
@@ -289,6 +294,7 @@ def linear(x: Array, weight: Array) -> Array:
 
         compiled_blocks.linear()(x, weight, y)
     else:
+        load_blas()
         _linear(np.ascontiguousarray(x.T), weight, y)
     return y
 
@@ -296,7 +302,11 @@ def linear(x: Array, weight: Array) -> Array:
 def linear_adjoint(signal: Array, weight: Array) -> Array:
     """Compiled twin of `definition.linear_adjoint`."""
     dx = np.zeros((len(signal), weight.shape[1]), signal.dtype)
-    (_linear_adjoint if len(signal) < 4 * FEW else _linear_adjoint_of_many)(signal, weight, dx)
+    if len(signal) < 4 * FEW:
+        _linear_adjoint(signal, weight, dx)
+    else:
+        load_blas()
+        _linear_adjoint_of_many(signal, weight, dx)
     return dx
 
 

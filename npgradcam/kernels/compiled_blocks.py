@@ -191,7 +191,7 @@ def unpack() -> Callable[..., None]:
 
 @cache
 def winograd_by_block(m: int, P: int, Q: int) -> Callable[..., None]:
-    """Return the loops of Winograd's convolution whose tasks take T tiles each through all steps, in their own cache."""
+    """Return the loops of Winograd's convolution whose tasks take T tiles each through all steps."""
     version = VERSION
 
     @compiled
@@ -216,8 +216,9 @@ def winograd_by_block(m: int, P: int, Q: int) -> Callable[..., None]:
                     for part in range(0, T, P):
                         j = min(part, T - P)
                         multiply(P, Q, LANES, LANES, V, k * v_step + j * LANES, taps,
-                                 U, (k * B + q) * C * LANES * LANES, C * LANES * LANES, nothing, 0, product, k * p_step + (q * T + j) * LANES, T * LANES,
-                                 product, 0, 0, product, 0, 0, LANES, -np.inf, np.inf, 0 * version)
+                                 U, (k * B + q) * C * LANES * LANES, C * LANES * LANES, nothing, 0,
+                                 product, k * p_step + (q * T + j) * LANES, T * LANES, product, 0, 0, product, 0, 0,
+                                 LANES, -np.inf, np.inf, 0 * version)
             for b in range(B):
                 for t in range(T):
                     tile = tiles[first + t]

@@ -6,6 +6,7 @@ caller's BLAS setting is restored when the last call leaves.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -91,9 +92,24 @@ def session(name: Backend = "auto") -> Iterator[None]:
 
 
 @cache
-def _blas() -> list[Any]:
-    """The BLAS libraries in this process."""
-    import scipy.linalg  # noqa: F401  (loads the BLAS that compiled matrix products use, so that the limit finds it)
+def load_blas() -> None:
+    """Load the BLAS that compiled matrix products use: SciPy's, which costs 0.1 s that other kernels can do without.
+
+    Kernels with such a product call this first, so that from its first product on it runs at one thread as well.
+    """
+    import scipy.linalg  # noqa: F401
+
+    with _lock:
+        limited = [library.filepath for library, _ in _saved]
+        new = [library for library in _blas(True) if library.filepath not in limited] if _inside else []
+        _saved.extend((library, library.get_num_threads()) for library in new)
+        for library in new:
+            _set_threads(library, 1)
+
+
+@cache
+def _blas(scipy: bool) -> list[Any]:
+    """The BLAS libraries in this process, whether or not SciPy's is one of them by now."""
     from threadpoolctl import ThreadpoolController
 
     return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
@@ -105,7 +121,7 @@ def _one_blas_thread() -> Iterator[None]:
     global _inside
     with _lock:
         if _inside == 0:
-            _saved[:] = [(library, library.get_num_threads()) for library in _blas()]
+            _saved[:] = [(library, library.get_num_threads()) for library in _blas("scipy.linalg" in sys.modules)]
             for library, _ in _saved:
                 _set_threads(library, 1)
         _inside += 1

@@ -67,7 +67,7 @@ def backprop(net: Network | Model, images: Images, target: Any = None, rule: str
     if rule != "gradient" and not gates:
         raise NpGradcamError(
             f"rule {rule!r}: no rectifier lies between {input!r} and {tape.output!r}, so the result would be the plain "
-            "gradient; take rule='gradient'"
+            "gradient; take the rule 'gradient'"
         )
     signal = network.backward(tape, row.seed, down_to=input, rule=rules.find(rule), image=row.image)
     check_signal_shape(signal)

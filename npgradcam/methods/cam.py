@@ -111,7 +111,7 @@ def cam_head(network: Topology, output: str) -> tuple[str, Array]:
             break
     raise NoCamHeadError(
         f"CAM needs global average pooling and one linear layer at the end of the network, got {' after '.join(way)}; "
-        "Grad-CAM (grad_cam) generalises CAM to any network"
+        "Grad-CAM generalises CAM to any network"
     )
 
 
@@ -124,7 +124,7 @@ def _check_pooled(tape: Tape, layer: str) -> None:
             if over != ["H", "W"]:
                 raise NoCamHeadError(
                     f"CAM needs the mean over rows and columns, got one over {', '.join(over)} in {node.name!r}; "
-                    "Grad-CAM (grad_cam) generalises CAM to any network"
+                    "Grad-CAM generalises CAM to any network"
                 )
 
 

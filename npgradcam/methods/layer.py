@@ -84,7 +84,7 @@ def _default_layer(network: Network, shape: Mapping[str, Shape], output: str) ->
                 return chosen
     spatial = [node.name for node in network.nodes if cells[node.name] > 1]
     raise UnknownLayerError(
-        f"no layer of spatial features lies on every path to {output!r}; say which with layer=: "
+        f"no layer of spatial features lies on every path to {output!r}; name it: "
         f"{', '.join(spatial[-8:]) or 'none has any'}"
     )
 

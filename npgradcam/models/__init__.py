@@ -5,10 +5,9 @@ from .labels import Labels, imagenet_labels
 from .load import build, load
 from .model import Model, Prediction
 from .registry import MODELS
-from .saved import save
 from .weights import RandomWeights, Weights, random_weights
 
 __all__ = [
     "MODELS", "Graph", "Labels", "Model", "Prediction", "RandomWeights", "Weights", "build", "imagenet_labels", "load",
-    "random_weights", "save",
+    "random_weights",
 ]

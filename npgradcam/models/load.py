@@ -20,9 +20,7 @@ from npgradcam.typing import Array
 from .checkpoints import network_part
 from .labels import INSTALL, Labels, imagenet_labels
 from .model import Model
-from .onnx_model import read_onnx_model
 from .registry import MODELS, Entry, entry
-from .saved import read_model
 from .weights import Weights
 
 Dtype = Literal["float32", "float64"]
@@ -104,8 +102,12 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
     given = None if labels is None else _labels(labels)
     suffix = Path(name).suffix.lower() if weights is None and isinstance(name, (str, os.PathLike)) else ""
     if suffix == ".npz":
+        from .saved import read_model
+
         model = read_model(name, dtype, backend)
     elif suffix == ".onnx":
+        from .onnx_model import read_onnx_model
+
         model = read_onnx_model(name, dtype, backend)
     else:
         if weights is not None and classes is None and given is not None:
@@ -147,7 +149,8 @@ def _named(name: str, weights: object, dtype: Dtype, backend: Backend, classes: 
     found = entry(name)
     w, source = _weights(name, found, weights)
     network = build(name, w, dtype, backend, classes)
-    return Model(name, network, found.preprocessing, None if classes else _own_labels(found), source)
+    own = None if classes else _own_labels(found, needed=weights is None)
+    return Model(name, network, found.preprocessing, own, source)
 
 
 def _weights(name: str, found: Entry, given: object) -> tuple[Weights, str]:
@@ -188,11 +191,11 @@ def _shipped(name: str, found: Entry) -> Path:
     raise MissingPackageError(f"{name}: its ImageNet weights need the package {found.weights}; install it: {INSTALL}")
 
 
-def _own_labels(found: Entry) -> Labels | None:
+def _own_labels(found: Entry, needed: bool) -> Labels | None:
     try:
         return found.labels()
     except MissingPackageError:
-        if found.weights is None:  # a checkpoint may well be of other classes
+        if not needed:  # a checkpoint may well be of other classes
             return None
         raise
 

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from npgradcam.errors import ModelFormatError
-from npgradcam.formats import network_of_record, read_npz, record_of, write_npz
+from npgradcam.formats import read_npz, write_npz
+from npgradcam.formats.graph import network_of_record, record_of
 from npgradcam.formats.strict_json import read_json
 from npgradcam.images import Preprocess
 from npgradcam.kernels import Backend
