@@ -119,11 +119,12 @@ class Network(Topology):
         """Return the graph that is run where these nodes will be looked at: the rewritten one, or this one."""
         kept, rewrite, choose = frozenset(keep), self.rewrite, self.choose
         plan: Topology = self if rewrite is None else self.remember("plan", kept, lambda: rewrite(self, kept))
-        if choose is None or images is None or not kernels.vectorised(self.backend):
+        if choose is None or images is None:
             return plan
         about = self.given(images)
         try:
-            return self.remember("plan at", (kept, about), lambda: choose(plan, self.shapes(dict(about)), kept))
+            with kernels.session(self.backend):
+                return self.remember("plan at", (kept, about), lambda: choose(plan, self.shapes(dict(about)), kept))
         except NoShapeYetError:
             return plan
 

@@ -44,6 +44,7 @@ examples:
   npgradcam explain --sample chelsea --model shapes            a small network that needs no download
   npgradcam predict cat.jpg                                    what the network sees in it
   npgradcam layers                                             what --layer can name
+  npgradcam profile                                            where the milliseconds go
   npgradcam doctor                                             what makes this machine slow, and the way out
 """
 _EXPLAIN = """\
@@ -99,6 +100,15 @@ examples:
   npgradcam warmup --model vgg16
   npgradcam warmup --model model.onnx --size 512
 """
+_PROFILE = """\
+Runs a random picture through the network and prints what every layer of the plan costs, with the GFLOP/s that it
+reaches beside the fastest that a kernel reaches on this machine. A named architecture needs no checkpoint.
+
+examples:
+  npgradcam profile
+  npgradcam profile vgg16 --back
+  npgradcam profile model.onnx --rounds 50 --json
+"""
 _DOCTOR = """\
 Looks at everything that speed depends on and says of each part: ok; slow, because ...; missing, because ...; broken,
 because ...; with the way out. Nothing is changed, and what is broken is reported, never an error.
@@ -127,6 +137,7 @@ def build_parser() -> argparse.ArgumentParser:
     _layers(_command(commands, "layers", "print a network's layers", _LAYERS))
     _models(_command(commands, "models", "print the architectures that have a name", _MODELS))
     _warmup(_command(commands, "warmup", "compile what a network needs, before the first photograph", _WARMUP))
+    _profile(_command(commands, "profile", "print where the milliseconds go, layer by layer", _PROFILE))
     _doctor(_command(commands, "doctor", "say what makes this machine slow, and what to do about it", _DOCTOR))
     return top
 
@@ -184,6 +195,14 @@ def _warmup(p: Parser) -> None:
                    help="explain a picture of N x N pixels (default: the size that the network was trained with)")
     _model(p)
     p.add_argument("--quiet", action="store_true", help="only the result")
+
+
+def _profile(p: Parser) -> None:
+    p.add_argument("network", nargs="?", metavar="MODEL", help="the same as --model")
+    p.add_argument("--back", action="store_true", help="time the way back to the pixels as well (guided)")
+    p.add_argument("--rounds", type=_positive, default=20, metavar="N", help="runs to take medians of (default: 20)")
+    _model(p)
+    _printing(p, "print JSON instead of a table")
 
 
 def _doctor(p: Parser) -> None:

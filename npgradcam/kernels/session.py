@@ -70,9 +70,9 @@ def choose(name: Backend) -> ModuleType:
     return definition if numba.config.DISABLE_JIT and name == "auto" else compiled
 
 
-def vectorised(name: Backend) -> bool:
-    """Whether these kernels come with vector code: not where nothing is compiled."""
-    if choose(name) is definition:
+def vectorised() -> bool:
+    """Whether the kernels in use come with vector code: not where nothing is compiled."""
+    if backend() is definition:
         return False
     import numba
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Set
 
+from npgradcam import kernels
 from npgradcam.topology import Topology
 from npgradcam.typing import Shape
 
@@ -28,6 +29,8 @@ def optimise(network: Topology, keep: Set[str]) -> Topology:
 
 def choose(network: Topology, shapes: Mapping[str, Shape], keep: Set[str]) -> Topology:
     """Return the graph with pictures in blocks of channels, and an algorithm for each convolution by its shape."""
+    if not kernels.vectorised():
+        return network
     from .blocks import block  # needs Numba
 
     return block(network, shapes, keep)

@@ -1,0 +1,79 @@
+"""`npgradcam profile`: where the milliseconds go, layer by layer, beside what this machine could do."""
+
+from __future__ import annotations
+
+import argparse
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from npgradcam import kernels
+from npgradcam.cli.console import Console, as_json, counted, table
+from npgradcam.cli.network import ANY, input_shape, needs_one_input, open_model
+from npgradcam.network import Network
+from npgradcam.rewrites.timed import Row, peak, timed
+from npgradcam.typing import Array
+
+
+def profile(options: argparse.Namespace) -> int:
+    """Time every layer of the plan that runs, forward and, if asked, back to the pixels; print a table."""
+    console = Console(options.quiet)
+    options.model = options.network or options.model
+    model = needs_one_input(open_model(options, shapes_only=True))
+    network, rows = timed(model.network)
+    x = np.random.default_rng(0).standard_normal(input_shape(model, ANY)).astype(network.dtype)
+    with kernels.compilation(options.backend, lambda name: console.remark(f"compiling {name} ...")) as done:
+        _run(network, x, options.back)
+    if done.names:
+        console.remark(counted(done))
+    for row in rows.values():  # the first run made tables and loaded kernels
+        row.forward.clear()
+        row.backward.clear()
+    for _ in range(options.rounds):
+        _run(network, x, options.back)
+    with kernels.session(options.backend):
+        fastest = peak() if kernels.vectorised() and network.dtype == "float32" else None
+    _print(console, options, list(rows.values()), fastest)
+    return 0
+
+
+def _run(network: Network, x: Array, back: bool) -> None:
+    """One forward, and one guided backward from the first class to the pixels."""
+    tape = network.forward(x, network.inputs if back else ())
+    if back:
+        seed = np.zeros_like(tape.logits)
+        seed.flat[0] = 1
+        network.backward(tape, seed, network.inputs[0], "guided")
+
+
+def _print(console: Console, options: argparse.Namespace, rows: list[Row], fastest: float | None) -> None:
+    found: list[dict[str, Any]] = [
+        {
+            "name": row.name, "kind": row.kind, "shape": list(row.shape), "operations": row.operations,
+            "forward_ms": 1e3 * median(row.forward), "backward_ms": 1e3 * median(row.backward or [0.0]),
+        }
+        for row in rows if row.forward
+    ]
+    sums = {key: sum(each[key] for each in found) for key in ("operations", "forward_ms", "backward_ms")}
+    if options.json:
+        console.result(as_json({"model": options.model, "rounds": options.rounds, "peak_gflop_s": fastest,
+                                "layers": found, "sum": sums}))
+        return
+    lines = [_line(each, sums["forward_ms"], options.back, fastest) for each in (*found, {"name": "sum", **sums})]
+    heads = ("layer", "computed by", "ms", "share", *(("ms back",) if options.back else ()), "GFLOP/s", "of the peak")
+    console.result(table(heads, lines, left=("layer", "computed by")))
+    said = "" if fastest is None else f"; the fastest kernel reaches {fastest:.0f} GFLOP/s here (the peak)"
+    console.result(f"\nmedians of {options.rounds} runs of one picture{said}; a layer above it has an algorithm that "
+                   "multiplies less than its equation")
+
+
+def _line(each: dict[str, Any], whole: float, back: bool, fastest: float | None) -> list[str]:
+    speed = each["operations"] / each["forward_ms"] / 1e6 if each["operations"] and each["forward_ms"] else None
+    share = f"{100 * each['forward_ms'] / whole:.1f} %" if whole else ""
+    return [
+        each["name"], each.get("kind", ""), f"{each['forward_ms']:.3f}", share,
+        *([f"{each['backward_ms']:.3f}"] if back else []),
+        "" if speed is None else f"{speed:.0f}",
+        "" if speed is None or fastest is None else f"{100 * speed / fastest:.0f} %",
+    ]
