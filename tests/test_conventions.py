@@ -196,7 +196,7 @@ def test_bilinear_is_maps_upsample_and_the_others_are_not():
 
 def test_conventions_are_found_by_name_with_or_without_the_version():
     assert ng.conventions["torchcam"] is ng.conventions["torchcam 0.5.0"]
-    assert len(ng.conventions) == len(list(ng.conventions)) == 13
+    assert len(ng.conventions) == len(list(ng.conventions)) == 14
     with pytest.raises(ng.NpGradcamError, match=r"expected one of paper, .*did you mean .*torchcam"):
         ng.conventions["torchcam 0.6"]
 

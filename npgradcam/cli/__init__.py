@@ -1,4 +1,4 @@
-"""The command line: `npgradcam explain`, `predict`, `layers` and `models`; errors are one sentence and an exit code."""
+"""The command line: `npgradcam explain`, `predict` and the others; errors are one sentence and an exit code."""
 
 from __future__ import annotations
 
@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0: done. 2: usage, an unknown class or layer, a folder that exists, a disk that is full. 3: the model. 4: a
-        photograph (the others are done). 130: Ctrl-C. 1: a fault of this package; NPGRADCAM_TRACEBACK=1 shows where.
+        photograph (the others are done). 5: a map that nothing explains. 130: Ctrl-C. 1: a fault of this package;
+        NPGRADCAM_TRACEBACK=1 shows where.
     """
     try:
         with _signals():
@@ -69,6 +70,10 @@ def _command(options: Namespace) -> int:
         from npgradcam.cli.predict import predict
 
         return predict(options)
+    if options.command == "diagnose":
+        from npgradcam.cli.diagnose import diagnose
+
+        return diagnose(options)
     if options.command == "models":
         from npgradcam.cli.models import models
 

@@ -14,6 +14,7 @@ _INERT = "guided backpropagation acts on ReLU modules alone: on ReLU6 and other 
 
 _ALL = (
     Convention(name="paper", source="Selvaraju et al. 2017, equations (1), (2) and section 3"),
+    Convention(name="paper, L^c", source="Selvaraju et al. 2017, equation (2): not enlarged", resize="none"),
     Convention(name="npgradcam", source="manifest.json", normalise="max", when="after"),
     Convention(
         name="ramprs", weights="sum", resize="corner-aligned",

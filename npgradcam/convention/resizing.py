@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -38,8 +39,15 @@ def resize(maps: Array, kernel: str, size: tuple[int, int]) -> Array:
     return (rows @ maps.astype(np.float64) @ columns.T).astype(maps.dtype)  # y = rows x columns^T
 
 
+@lru_cache(256)
 def axis_matrix(kernel: str, length: int, size: int) -> Array:
-    """Return weight[i,h] (size, length): how much cell h counts in output cell i; rows sum to 1."""
+    """Return weight[i,h] (size, length), read-only: how much cell h counts in output cell i; rows sum to 1."""
+    weights = _axis_matrix(kernel, length, size)
+    weights.flags.writeable = False
+    return weights
+
+
+def _axis_matrix(kernel: str, length: int, size: int) -> Array:
     if kernel == "spline":
         return _spline(length, size)
     half, settings = _where("half_pixel", length, size), {"cubic": -0.75}.get(kernel, -0.5)

@@ -18,8 +18,8 @@ from npgradcam.typing import Array, IntArray
 from .diagnosis import Diagnosis
 from .findings import Asked, ranked
 from .inputs import other_inputs
-from .search import TURNS, Candidate, Hypothesis, compare, screen
-from .sources import EVERY, SCORES, THE_PAPERS, Source, sources
+from .search import BEST, TURNS, Hypothesis, compare, screen
+from .sources import THE_PAPERS, Source, sources
 from .words import TITLES
 
 FEW = 32  # classes all of which are tried; of more, the neighbours and the best
@@ -101,28 +101,34 @@ class _Search:
                  layers: Sequence[str], tolerance: float) -> None:
         self.net, self.images, self.tape, self.image = net, images, tape, image
         self.asked, self.layers, self.tolerance = asked, layers, tolerance
+        self.found: list[Hypothesis] = []
 
     def run(self, given: Array) -> list[Hypothesis]:
         """Return what was compared in full."""
-        seen = np.nan_to_num(given)
-        found = compare(given, self._as_asked(seen))
-        found += compare(given, screen(seen, self._sources(self.asked.target, self._others()), self.asked.picture))
+        self._compare(given, self._as_asked(), self._sources(self.asked.target, [self.asked.layer]))
+        self._compare(given, self._sources(self.asked.target, self._others()))
         for target in self._classes():
-            found += compare(given, screen(seen, self._sources(target, [self.asked.layer]), self.asked.picture)[:20])
+            self._compare(given, self._sources(target, [self.asked.layer]))
         for stage in (self._inputs, self._both):
-            if min((h.error for h in found), default=1.0) <= self.tolerance:
-                break
-            for some in stage():
-                found += compare(given, screen(seen, some, self.asked.picture)[:20])
-        return found
+            for some in () if self.explained else stage():
+                self._compare(given, some)
+        return self.found
 
-    def _as_asked(self, given: Array) -> list[Candidate]:
-        """The layer and the class that were asked for: every score and weight, and the usual ones turned."""
-        every = list(sources(network_of(self.net), self.tape, self.asked.target, self.image, [self.asked.layer],
-                             SCORES, EVERY))
-        usual = [s for s in every if s.score in USUAL and (s.method, s.weighing) in THE_PAPERS]
-        turns = [turn for turn in TURNS if turn]
-        return screen(given, every, self.asked.picture) + screen(given, usual, self.asked.picture, turns)
+    @property
+    def explained(self) -> bool:
+        """Whether something is within the tolerance."""
+        return any(h.error <= self.tolerance for h in self.found)
+
+    def _compare(self, given: Array, plain: list[Source], turned: Sequence[Source] = ()) -> None:
+        """Compare what is worth it of some sources, and of some that may be turned."""
+        seen, picture = np.nan_to_num(given), self.asked.picture
+        candidates = screen(seen, plain, picture, self.tolerance)
+        candidates += screen(seen, turned, picture, self.tolerance, [turn for turn in TURNS if turn])
+        self.found += compare(given, candidates, self.tolerance, 0 if self.explained else BEST)
+
+    def _as_asked(self) -> list[Source]:
+        """The layer and the class that were asked for: every score and weight."""
+        return list(sources(network_of(self.net), self.tape, self.asked.target, self.image, [self.asked.layer]))
 
     def _sources(self, target: Sequence[int], layers: Sequence[str], tape: Tape | None = None,
                  input: str = "") -> list[Source]:
@@ -143,7 +149,7 @@ class _Search:
             return
         top = tuple(int(c) for c in logits.argmax(axis=1)[self.image])
         shifted = [tuple(c + d for c in asked) for d in (-1, 1)]
-        same = [(k,) * len(asked) for k in dict.fromkeys(asked)]
+        same = [(k,) * len(asked) for k in (range(count) if count <= FEW else dict.fromkeys(asked))]
         for target in dict.fromkeys([top, asked[::-1], *same, *shifted]):
             if target != asked and all(0 <= c < count for c in target):
                 yield target

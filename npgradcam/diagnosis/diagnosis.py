@@ -118,8 +118,8 @@ class Diagnosis:
         best = self.findings[0]
         cells = [[_cell(g), _cell(m), _cell(g - m, signed=True)] for g, m in zip(self.given, best.map, strict=True)]
         rows = [f"class {c}" for c in best.target]
-        columns = ["given", best.text(), "given - nearest"]
-        return grid(cells, rows, columns, title="explained" if self.explained else "not explained")
+        title = best.text() if self.explained else f"not explained; nearest: {best.text()}"
+        return grid(cells, rows, ["given", "nearest", "given - nearest"], title=title)
 
 
 def _cell(map: Array, signed: bool = False) -> Cell:

@@ -82,7 +82,7 @@ class Finding:
     @property
     def who(self) -> str:
         """The named conventions that it is compared with."""
-        return " and ".join({"paper": "the paper"}.get(name, name) for name in self.matches)
+        return " and ".join(words.OWNERS.get(name, name) for name in self.matches)
 
     @property
     def difference(self) -> str:
@@ -144,24 +144,29 @@ def _size(hypothesis: Hypothesis, base: Convention, asked: Asked) -> tuple[str, 
     """Whether height and width changed places in the size of the enlargement."""
     if hypothesis.finishing.convention.resize == "none" or hypothesis.candidate.turn == "transposed":
         return ()
-    size, expected = hypothesis.map.shape[1:], asked.picture[::-1] if base.swapped else asked.picture
+    size, expected = hypothesis.size, asked.picture[::-1] if base.swapped else asked.picture
     return (words.SWAPPED,) if size != expected and size == expected[::-1] else ()
 
 
 def ranked(hypotheses: Iterable[Hypothesis], asked: Asked, tolerance: float, floor: float) -> list[Finding]:
     """Return the best explanations: of those that are as good as the best one, those with the fewest departures.
 
-    As good is what is within `EQUAL` times its error, or within rounding (`floor`); where nothing is within the
-    tolerance, what is within a tenth of it.
+    As good is what is within `EQUAL` times its error, or within rounding (`floor`). Where nothing is within the
+    tolerance, it is what differs hardly more on the mean over all cells, and no factor is fitted.
     """
     every = sorted(hypotheses, key=lambda h: h.error)
-    best = every[0].error
-    limit = max(floor, EQUAL * best) if best <= tolerance else 1.1 * best
-    good = [f for h in every if h.error <= limit for f in finding(h, asked)]
-    fewest = min(len(f.departures) for f in good)
-    good = [f for f in good if len(f.departures) == fewest]
-    named = [f for f in good if f.fit is None]  # a factor explains less than what gives that factor
-    return _together(named or good)
+    named = [h for h in every if h.fit is None]
+    if named[0].error <= max(floor, tolerance / 10):  # a factor and a shift fit what they explain less of
+        every = named
+    if every[0].error <= tolerance:
+        every = [h for h in every if h.error <= max(floor, EQUAL * every[0].error)]
+    else:
+        least = min(h.typical for h in named)
+        every = [h for h in named if h.typical <= 1.2 * least]
+    found = [f for h in every for f in finding(h, asked)]
+    fewest = min(len(f.departures) for f in found)
+    found = [f for f in found if len(f.departures) == fewest]
+    return _together([f for f in found if f.fit is None] or found)
 
 
 def _together(findings: Sequence[Finding]) -> list[Finding]:

@@ -21,9 +21,9 @@ TURNS: dict[str, Callable[[Array], Array]] = {
     "upside down": lambda m: m[..., ::-1, :],
     "half turn": lambda m: m[..., ::-1, ::-1],
 }
-ALIKE = 2e-2  # residuals below this are looked at exactly: the rounding of levels, and cubic overshoots, are smaller
+ALIKE = 2e-2  # residuals below this are looked at exactly: what levels and cubic overshoots bend is less
 MOST = 60  # and of the others so many, the best ones
-NEARLY, BEST = 2e-3, 3  # with scalings: those that are so near but for a shift and a factor, and so many at least
+NEARLY, BEST = 2e-3, 12  # with scalings: those so near but for a shift and a factor; or so many, if none explains
 
 
 class Candidate(NamedTuple):
@@ -49,20 +49,29 @@ class Hypothesis:
     ----------
     error : float
         max|given - map| / max|given|.
-    map : ndarray float64 (R, H, W)
+    typical : float
+        mean|given - map| / max|given|: by which the nearest map is chosen where none is the given one.
+    size : tuple (H, W)
     fit : tuple (a, b) or None
-        Where no scaling that has a name fits: given = a map + b; then `map` has that done to it.
+        Where no scaling that has a name fits: given = a map + b.
     """
 
     error: float
+    typical: float
     candidate: Candidate
     finishing: Finishing
-    map: Array
+    size: tuple[int, int]
     fit: tuple[float, float] | None = None
+
+    @property
+    def map(self) -> Array:
+        """The map itself, (R, H, W) in float64, made anew."""
+        a, b = self.fit or (1.0, 0.0)
+        return a * self.finishing.convention.finish(self.candidate.signed, self.size) + b
 
 
 def screen(given: Array, sources: Sequence[Source], picture: tuple[int, int],
-           turns: Sequence[str] = ("",)) -> list[Candidate]:
+           tolerance: float, turns: Sequence[str] = ("",)) -> list[Candidate]:
     """Return the sources that are worth a full comparison, best first.
 
     For a kernel with matrices B and C the enlarged map is B S C^T. How much of the given map G no a B S C^T + b
@@ -81,7 +90,8 @@ def screen(given: Array, sources: Sequence[Source], picture: tuple[int, int],
                         found += [Candidate(float(r), source, turn, negative, shape)
                                   for shape in _shapes(start, relu, kernel)]
     found.sort(key=lambda c: round(c.residual, 6))  # equal ones stay in the order in which they were thought of
-    alike = sum(c.residual < ALIKE for c in found)
+    limit = max(ALIKE, residual_of(given, tolerance))
+    alike = sum(c.residual < limit for c in found)
     return found[: max(MOST, min(alike, 5 * MOST))]
 
 
@@ -132,11 +142,18 @@ def residual(given: Array, maps: Array, kernel: str) -> Array:
     return np.asarray(np.sqrt(np.maximum(0, 1 - np.where(flat, 1, cosine) ** 2)).max(axis=1))
 
 
-def compare(given: Array, candidates: Sequence[Candidate]) -> list[Hypothesis]:
+def residual_of(given: Array, tolerance: float) -> float:
+    """Return the largest residual that a map within the tolerance may have: max|G - M| <= t max|G| bounds |G - M|^2."""
+    given = np.nan_to_num(given)
+    spread = given.std(axis=(1, 2))
+    return float(1.01 * tolerance * np.abs(given).max() / spread[spread > 0].min(initial=np.inf))
+
+
+def compare(given: Array, candidates: Sequence[Candidate], tolerance: float, best: int = BEST) -> list[Hypothesis]:
     """Finish candidates in every way of their shape, and compare with the given map cell by cell.
 
     Each is first finished without scaling; only where the given map is nearly that, shifted and stretched, or for the
-    best of all, the scalings matter.
+    `best` first of all, the scalings matter.
     """
     size, ways = (given.shape[1], given.shape[2]), finishings()
     plain: list[tuple[float, int, Candidate, Array]] = []
@@ -147,13 +164,12 @@ def compare(given: Array, candidates: Sequence[Candidate]) -> list[Hypothesis]:
             plain.append((_unexplained(given, map), n, candidate, map))
     plain.sort(key=lambda p: (round(p[0], 6), p[1]))
     found: list[Hypothesis] = []
+    limit = max(NEARLY, residual_of(given, tolerance))
     for n, (unexplained, _, candidate, map) in enumerate(plain):
-        if unexplained > NEARLY and n >= BEST:
+        if unexplained > limit and n >= best:
             break
-        mine = []
-        for finishing in ways[candidate.shape]:
-            finished = finishing.convention.finish(candidate.signed, size)
-            mine.append(Hypothesis(difference(given, finished), candidate, finishing, finished))
+        mine = [Hypothesis(*difference(given, f.convention.finish(candidate.signed, size)), candidate, f, size)
+                for f in ways[candidate.shape]]
         found += mine
         if min(h.error for h in mine) > 1e-6 and not candidate.shape[1]:
             found += _fitted(given, candidate, ways[candidate.shape], map)
@@ -175,13 +191,14 @@ def _fitted(given: Array, candidate: Candidate, ways: Sequence[Finishing], map: 
     if raw is not None and len(given) == 1 and np.ptp(map) > 0 and np.isfinite(given).all():
         a, b = np.polyfit(map.ravel(), given.ravel(), 1)
         if a > 0:
-            fitted = a * map + b
-            yield Hypothesis(difference(given, fitted), candidate, raw, fitted, (float(a), float(b)))
+            size, fit = (given.shape[1], given.shape[2]), (float(a), float(b))
+            yield Hypothesis(*difference(given, a * map + b), candidate, raw, size, fit)
 
 
-def difference(given: Array, map: Array) -> float:
-    """max|given - map| / max|given|; infinite where one has NaN in a cell and the other has not."""
+def difference(given: Array, map: Array) -> tuple[float, float]:
+    """Return max|given - map| and mean|given - map|, both over max|given|; infinite where NaN is in other cells."""
     if not np.array_equal(np.isnan(given), np.isnan(map)):
-        return float("inf")
-    largest = np.nanmax(np.abs(given), initial=0.0)
-    return float(np.nanmax(np.abs(given - map), initial=0.0) / (largest or 1))
+        return float("inf"), float("inf")
+    largest = np.nanmax(np.abs(given), initial=0.0) or 1.0
+    apart = np.nan_to_num(np.abs(given - map)) / largest
+    return float(apart.max()), float(apart.mean())

@@ -53,14 +53,14 @@ def sources(network: Network, tape: Tape, target: Sequence[int], image: IntArray
     seeds = {score: seed(tape, target, image, score) for score in scores}
     rows, R = np.concatenate(list(seeds.values())), len(image)
     signals = network.backward(tape, rows, down_to=list(layers), image=np.tile(image, len(scores)))
-    y = tape.logits[image, list(target)].astype(np.float64)
+    y = {score: value(tape, target, image, score) for score in scores}
     for layer in layers:
         A, order = spatial(tape, layer)
         A, g = A[image].astype(np.float64), signals[layer].transpose(order).astype(np.float64)
         for n, score in enumerate(scores):
             for method, weighing in weights:
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                    signed = WEIGHINGS[method][weighing](A, g[n * R : n * R + R], y)
+                    signed = WEIGHINGS[method][weighing](A, g[n * R : n * R + R], y[score])
                 if np.isfinite(signed).all():
                     yield Source(signed, method, weighing, score, layer, tuple(target), input)
 
@@ -71,16 +71,29 @@ def seed(tape: Tape, target: Sequence[int], image: IntArray, score: str) -> Arra
     logit e_c; probability p_c (e_c - p), or p_c (1 - p_c) e_c after a last Sigmoid; its logarithm e_c - p, or
     (1 - p_c) e_c; the sum over all classes 1.
     """
-    y = tape.logits[image].astype(np.float64)  # (R, classes)
-    one_hot = np.eye(y.shape[1])[list(target)]  # e_c
+    p, sigmoid = _probabilities(tape, image)  # (R, classes)
+    one_hot = np.eye(p.shape[1])[list(target)]  # e_c
+    p_c = (p * one_hot).sum(axis=1, keepdims=True)
+    log = (1 - p_c) * one_hot if sigmoid else one_hot - p
+    found = {"logit": one_hot, "log-probability": log, "probability": p_c * log, "all classes": np.ones_like(p)}
+    return np.asarray(found[score], tape.logits.dtype)
+
+
+def value(tape: Tape, target: Sequence[int], image: IntArray, score: str) -> Array:
+    """Return each row's score itself, (R,): Grad-CAM++ may read it."""
+    logits, rows = tape.logits[image].astype(np.float64), np.arange(len(image))
+    p_c = _probabilities(tape, image)[0][rows, list(target)]
+    log = np.log(np.maximum(p_c, 1e-300))
+    found = {"logit": logits[rows, list(target)], "probability": p_c, "log-probability": log,
+             "all classes": logits.sum(axis=1)}
+    return np.asarray(found[score])
+
+
+def _probabilities(tape: Tape, image: IntArray) -> tuple[Array, bool]:
+    """Return the softmax of each row's logits, or their sigmoids where the network ends with those; and which."""
+    y = tape.logits[image].astype(np.float64)
     last = tape.network.last(tape.network.outputs[0])
     if last is not None and isinstance(last.layer, Sigmoid):
-        p = 1 / (1 + np.exp(-y))
-        log = (1 - p) * one_hot
-    else:
-        p = np.exp(y - y.max(axis=1, keepdims=True))
-        p /= p.sum(axis=1, keepdims=True)
-        log = one_hot - p
-    p_c = (p * one_hot).sum(axis=1, keepdims=True)
-    found = {"logit": one_hot, "log-probability": log, "probability": p_c * log, "all classes": np.ones_like(y)}
-    return np.asarray(found[score], tape.logits.dtype)
+        return Sigmoid().forward(y)[0], True
+    e = np.exp(y - y.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True), False

@@ -27,6 +27,7 @@ SCORED = {
 OWN = "gradient of the probability, which is what the network returns, not of the logit"
 TITLES = {"grad-cam": "Grad-CAM", "grad-cam-plus-plus": "Grad-CAM++", "xgrad-cam": "XGrad-CAM",
           "hires-cam": "HiResCAM", "layer-cam": "LayerCAM"}
+OWNERS = {"paper": "the paper", "paper, L^c": "the paper's L^c"}
 TURNED = {
     "transposed": "height and width swapped: the map is transposed",
     "mirrored": "left and right swapped",
