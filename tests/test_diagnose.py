@@ -325,6 +325,20 @@ def test_the_preprocessing_of_a_model_tells_which_pictures_may_have_gone_in():
             assert any(words in d for f in found.findings for d in f.departures), found
 
 
+def test_maps_of_a_network_with_channels_last_are_explained_the_same():
+    keras = ng.load(TORCH.parent / "onnx" / "tiny" / "keras_tf2onnx13.onnx", preprocess="tf")
+    x = keras.preprocess(ng.images.sample("chelsea"))
+    reversed_ = np.ascontiguousarray(x[..., ::-1])
+    c = max(range(3), key=lambda k: ng.grad_cam(keras, reversed_, k).cam.max())
+    e = ng.grad_cam(keras, x, c)
+    found = ng.diagnose(ng.conventions["tf-keras-vis"].apply(e, keras.size), keras, x, c)
+    assert "tf-keras-vis 0.8.7" in found.matches
+    e = ng.grad_cam(keras, reversed_, c)
+    assert e.cam.any()
+    found = ng.diagnose(ng.conventions["xplique"].apply(e, keras.size), keras, x, c)
+    assert any("channels in the order BGR" in d for f in found.findings for d in f.departures)
+
+
 @pytest.mark.parametrize(("maps", "said"), [
     (np.zeros((14, 22, 3)), r"a picture in colour is no map"),
     (np.zeros((2, 14, 22)), r"one for each picture, got \(2, 14, 22\)"),

@@ -48,8 +48,8 @@ def axis_matrix(kernel: str, length: int, size: int) -> Array:
 
 
 def _axis_matrix(kernel: str, length: int, size: int) -> Array:
-    if kernel == "spline":
-        return _spline(length, size)
+    if kernel in ("spline", "lanczos"):
+        return _spline(length, size) if kernel == "spline" else _lanczos_matrix(length, size)
     half, settings = _where("half_pixel", length, size), {"cubic": -0.75}.get(kernel, -0.5)
     if kernel == "nearest":
         return _matrix(_where("asymmetric", length, size), length, "nearest", "floor")
@@ -77,6 +77,13 @@ def _spline(length: int, size: int) -> Array:
     from scipy.ndimage import zoom
 
     return np.stack([zoom(unit, size / length, order=3) for unit in np.eye(length)], axis=1)
+
+
+def _lanczos_matrix(length: int, size: int) -> Array:
+    from PIL import Image
+
+    unit = Image.fromarray(np.eye(length, dtype=np.float32))  # each column is a map that is 1 in one cell
+    return np.asarray(unit.resize((length, size), Image.Resampling.LANCZOS)).astype(np.float64)
 
 
 def _lanczos(m: Array, size: tuple[int, int]) -> Any:

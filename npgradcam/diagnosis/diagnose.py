@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from npgradcam.errors import NpGradcamError, ShapeError
+from npgradcam.kernels.session import session
 from npgradcam.methods.layer import default_layer
 from npgradcam.methods.start import explained_output, layout_of, network_of
 from npgradcam.methods.target import rows
@@ -18,7 +19,7 @@ from npgradcam.typing import Array, IntArray
 from .diagnosis import Diagnosis
 from .findings import Asked, ranked
 from .inputs import other_inputs
-from .search import BEST, TURNS, Hypothesis, compare, screen
+from .search import BEST, TURNS, Hypothesis, compare, promising, screen
 from .sources import THE_PAPERS, Source, sources
 from .words import TITLES
 
@@ -81,7 +82,8 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     floor, tolerance = max(floor, 1e-12 if network.dtype == "float64" else 2e-6), max(tolerance, floor)
 
     search = _Search(net, images, tape, row.image, asked, layers, tolerance)
-    found = ranked(search.run(maps), asked, tolerance, floor)
+    with session(network.backend):  # products of small matrices by the thousand: threads of BLAS would only wait
+        found = ranked(search.run(maps), asked, tolerance, floor)
     notes = search.notes(maps)
     empty = ~maps.any(axis=(1, 2))
     if found[0].error > tolerance and empty.any() and not empty.all():
@@ -106,12 +108,14 @@ class _Search:
     def run(self, given: Array) -> list[Hypothesis]:
         """Return what was compared in full."""
         self._compare(given, self._as_asked(), self._sources(self.asked.target, [self.asked.layer]))
-        self._compare(given, self._sources(self.asked.target, self._others()))
-        for target in self._classes():
-            self._compare(given, self._sources(target, [self.asked.layer]))
+        if not np.ptp(np.nan_to_num(given), axis=(1, 2)).any():  # too many would be as constant
+            return self.found
+        for stage in (self._other_layers, self._other_classes):
+            for some in stage():
+                self._compare(given, promising(np.nan_to_num(given), some))
         for stage in (self._inputs, self._both):
             for some in () if self.explained else stage():
-                self._compare(given, some)
+                self._compare(given, promising(np.nan_to_num(given), some))
         return self.found
 
     @property
@@ -137,6 +141,13 @@ class _Search:
 
     def _others(self) -> list[str]:
         return [name for name in self.layers if name != self.asked.layer]
+
+    def _other_layers(self) -> Iterator[list[Source]]:
+        yield self._sources(self.asked.target, self._others())
+
+    def _other_classes(self) -> Iterator[list[Source]]:
+        for target in self._classes():
+            yield self._sources(target, [self.asked.layer])
 
     def _classes(self) -> Iterator[tuple[int, ...]]:
         """Other classes: all of few; of many the neighbours (labels that begin at 1) and each image's best."""

@@ -44,10 +44,8 @@ class Finding:
         Of what it is a map, and how that was weighed.
     convention : Convention
         Every choice after that.
-    map : ndarray float64 (R, H, W)
-        The map itself, as large as the given one.
-    fit : tuple (a, b) or None
-        The factor and the shift, where no scaling that has a name fits.
+    hypothesis : Hypothesis
+        How the map is made.
     """
 
     error: float
@@ -60,8 +58,12 @@ class Finding:
     target: tuple[int, ...]
     input: str
     convention: Convention
-    map: Array
-    fit: tuple[float, float] | None = None
+    hypothesis: Hypothesis
+
+    @property
+    def map(self) -> Array:
+        """The map itself, as large as the given one, float64 (R, H, W)."""
+        return self.hypothesis.map
 
     def same_as(self, other: Finding) -> bool:
         """Whether both are the same choices, told as departures from others."""
@@ -100,7 +102,7 @@ def finding(hypothesis: Hypothesis, asked: Asked) -> list[Finding]:
     fewest = min(map(len, told))
     return [
         Finding(hypothesis.error, tuple(names), departures, source.method, source.weighing, source.score, source.layer,
-                source.target, source.input, hypothesis.finishing.convention, hypothesis.map, hypothesis.fit)
+                source.target, source.input, hypothesis.finishing.convention, hypothesis)
         for departures, names in told.items() if len(departures) == fewest
     ]
 
@@ -166,7 +168,7 @@ def ranked(hypotheses: Iterable[Hypothesis], asked: Asked, tolerance: float, flo
     found = [f for h in every for f in finding(h, asked)]
     fewest = min(len(f.departures) for f in found)
     found = [f for f in found if len(f.departures) == fewest]
-    return _together([f for f in found if f.fit is None] or found)
+    return _together([f for f in found if f.hypothesis.fit is None] or found)
 
 
 def _together(findings: Sequence[Finding]) -> list[Finding]:

@@ -22,6 +22,7 @@ TURNS: dict[str, Callable[[Array], Array]] = {
     "half turn": lambda m: m[..., ::-1, ::-1],
 }
 ALIKE = 2e-2  # residuals below this are looked at exactly: what levels and cubic overshoots bend is less
+RESEMBLING = 0.85  # of sources that were not asked for: those whose map explains a quarter of the given one's variance
 MOST = 60  # and of the others so many, the best ones
 NEARLY, BEST = 2e-3, 12  # with scalings: those so near but for a shift and a factor; or so many, if none explains
 
@@ -68,6 +69,18 @@ class Hypothesis:
         """The map itself, (R, H, W) in float64, made anew."""
         a, b = self.fit or (1.0, 0.0)
         return a * self.finishing.convention.finish(self.candidate.signed, self.size) + b
+
+
+def promising(given: Array, sources: Sequence[Source]) -> list[Source]:
+    """Drop sources whose map, enlarged bilinearly, hardly resembles the given one; other kernels change it less."""
+    found: list[Source] = []
+    for layer in dict.fromkeys(s.signed.shape for s in sources):
+        some = [s for s in sources if s.signed.shape == layer]
+        bent = _bent(np.stack([s.signed for s in some])).values()
+        kernel = "none" if given.shape == layer else "bilinear"
+        nearest = np.min([residual(given, maps, kernel) for maps in bent], axis=0)
+        found += [s for s, r in zip(some, nearest, strict=True) if r < RESEMBLING]
+    return found
 
 
 def screen(given: Array, sources: Sequence[Source], picture: tuple[int, int],
@@ -128,13 +141,13 @@ def residual(given: Array, maps: Array, kernel: str) -> Array:
         sqrt(1 - r^2), r the correlation, for the worst of the rows; a constant map explains only a constant one.
     """
     (_, H, W), (I, J) = given.shape, maps.shape[2:]
-    kernel = "bilinear" if kernel == "lanczos" else kernel  # near enough to choose by
     B, C = (np.eye(I), np.eye(J)) if kernel == "none" else (axis_matrix(kernel, I, H), axis_matrix(kernel, J, W))
     G = given - given.mean(axis=(1, 2), keepdims=True)
     S = maps - maps.mean(axis=(2, 3), keepdims=True)
     inner = np.einsum("rij,nrij->nr", B.T @ G @ C, S)  # <G, B S C^T>
     mean = np.einsum("i,nrij,j->nr", B.sum(axis=0), S, C.sum(axis=0)) / (H * W)
-    square = np.einsum("nrij,nrij->nr", (B.T @ B) @ S @ (C.T @ C), S) - H * W * mean**2  # |B S C^T - its mean|^2
+    inside = np.tensordot(S @ (C.T @ C), B.T @ B, axes=(2, 0))  # (n, R, J, I): two products of matrices for all maps
+    square = np.einsum("nrji,nrij->nr", inside, S) - H * W * mean**2  # |B S C^T - its mean|^2
     total = (G * G).sum(axis=(1, 2))
     scale = np.maximum(square, 0) * total
     cosine = np.divide(np.maximum(inner, 0), np.sqrt(scale), out=np.zeros_like(inner), where=scale > 0)
@@ -158,16 +171,20 @@ def compare(given: Array, candidates: Sequence[Candidate], tolerance: float, bes
     size, ways = (given.shape[1], given.shape[2]), finishings()
     plain: list[tuple[float, int, Candidate, Array]] = []
     for n, candidate in enumerate(candidates):
-        if candidate.shape in ways:
-            first = ways[candidate.shape][0].convention
-            map = replace(first, normalise="none").finish(candidate.signed, size) if not candidate.shape[1] else given
-            plain.append((_unexplained(given, map), n, candidate, map))
+        if candidate.shape not in ways:
+            continue
+        if candidate.shape[1]:  # levels come after a scaling: there is nothing without one
+            plain.append((candidate.residual, n, candidate, given))
+        else:
+            raw = replace(ways[candidate.shape][0].convention, normalise="none").finish(candidate.signed, size)
+            plain.append((_unexplained(given, raw), n, candidate, raw))
     plain.sort(key=lambda p: (round(p[0], 6), p[1]))
     found: list[Hypothesis] = []
     limit = max(NEARLY, residual_of(given, tolerance))
+    levels = max(ALIKE, limit)  # what is rounded bends more, and is seen without it
     for n, (unexplained, _, candidate, map) in enumerate(plain):
-        if unexplained > limit and n >= best:
-            break
+        if n >= best and unexplained > (levels if candidate.shape[1] else limit):
+            continue
         mine = [Hypothesis(*difference(given, f.convention.finish(candidate.signed, size)), candidate, f, size)
                 for f in ways[candidate.shape]]
         found += mine
