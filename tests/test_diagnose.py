@@ -263,6 +263,7 @@ def test_a_dropout_cannot_be_told_from_what_it_drops_nothing_of():
     x = pictures(1, *SIZE)
     found = ng.diagnose(upsampled(ours(x, 2)), net(), x, 2, "relu1")
     assert {f.layer for f in found.findings} == {"relu2", "dropout"}
+    assert {len(f.departures) for f in found.findings} == {1}  # and in no more words than needed
 
 
 def test_several_methods_that_coincide_on_a_pooled_linear_head_are_all_named():

@@ -90,7 +90,7 @@ examples:
   npgradcam explain cat.jpg --model resnet18 --weights resnet18.pth
 """
 _DIAGNOSE = """\
-Compares a map that you computed with what ten implementations make of the same network and picture, and with what goes
+Compares a map that you computed with what nine implementations make of the same network and picture, and with what goes
 wrong: another layer or class, the probability's gradient, a transposed map, another upsampling, a missing ReLU, ...
 
 examples:

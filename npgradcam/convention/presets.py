@@ -1,4 +1,4 @@
-"""The conventions by name: the paper's, ours, and those of ten other implementations."""
+"""The conventions by name: the paper's, ours, and those of nine other implementations."""
 
 from __future__ import annotations
 

@@ -142,8 +142,7 @@ def residual(given: Array, maps: Array, kernel: str) -> Array:
     """
     (_, H, W), (I, J) = given.shape, maps.shape[2:]
     B, C = (np.eye(I), np.eye(J)) if kernel == "none" else (axis_matrix(kernel, I, H), axis_matrix(kernel, J, W))
-    G = given - given.mean(axis=(1, 2), keepdims=True)
-    S = maps - maps.mean(axis=(2, 3), keepdims=True)
+    G, S = _centred(given), _centred(maps)
     inner = np.einsum("rij,nrij->nr", B.T @ G @ C, S)  # <G, B S C^T>
     mean = np.einsum("i,nrij,j->nr", B.sum(axis=0), S, C.sum(axis=0)) / (H * W)
     inside = np.tensordot(S @ (C.T @ C), B.T @ B, axes=(2, 0))  # (n, R, J, I): two products of matrices for all maps
@@ -151,8 +150,16 @@ def residual(given: Array, maps: Array, kernel: str) -> Array:
     total = (G * G).sum(axis=(1, 2))
     scale = np.maximum(square, 0) * total
     cosine = np.divide(np.maximum(inner, 0), np.sqrt(scale), out=np.zeros_like(inner), where=scale > 0)
-    flat = (total <= 1e-20 * H * W) & (square <= 1e-20)  # both constant: nothing is left to explain
+    flat = (total == 0) & (square <= 1e-20)  # both constant: nothing is left to explain
     return np.asarray(np.sqrt(np.maximum(0, 1 - np.where(flat, 1, cosine) ** 2)).max(axis=1))
+
+
+def _centred(maps: Array) -> Array:
+    """Divide each map (..., H, W) by its magnitude and shift it to the mean 0; a constant one becomes 0."""
+    largest = np.abs(maps).max(axis=(-2, -1), keepdims=True)
+    unit = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
+    centred = unit - unit.mean(axis=(-2, -1), keepdims=True)
+    return np.where(np.abs(centred).max(axis=(-2, -1), keepdims=True) < 1e-12, 0, centred)
 
 
 def residual_of(given: Array, tolerance: float) -> float:
@@ -195,7 +202,7 @@ def compare(given: Array, candidates: Sequence[Candidate], tolerance: float, bes
 
 def _unexplained(given: Array, map: Array) -> float:
     """sqrt(1 - r^2), r the correlation over all cells of the worst row; NaN counts as 0."""
-    G, M = (np.nan_to_num(x) - np.nan_to_num(x).mean(axis=(1, 2), keepdims=True) for x in (given, map))
+    G, M = (_centred(np.nan_to_num(x)) for x in (given, map))
     square = (M * M).sum(axis=(1, 2)) * (G * G).sum(axis=(1, 2))
     r = np.divide((G * M).sum(axis=(1, 2)), np.sqrt(square), out=np.zeros(len(G)), where=square > 0)
     flat = ~G.any(axis=(1, 2)) & ~M.any(axis=(1, 2))

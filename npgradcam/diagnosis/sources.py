@@ -13,6 +13,7 @@ from npgradcam.methods.start import spatial
 from npgradcam.network import Network, Tape
 from npgradcam.typing import Array, IntArray
 
+HUGE = 1e100  # of which no picture can be made
 SCORES = ("logit", "probability", "log-probability", "all classes")
 Weights = tuple[tuple[str, str], ...]  # (method, one of its weighings)
 EVERY: Weights = tuple((method, w) for method, known in WEIGHINGS.items() for w in known)
@@ -61,7 +62,7 @@ def sources(network: Network, tape: Tape, target: Sequence[int], image: IntArray
             for method, weighing in weights:
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                     signed = WEIGHINGS[method][weighing](A, g[n * R : n * R + R], y[score])
-                if np.isfinite(signed).all():
+                if (np.abs(signed) < HUGE).all():  # not NaN either
                     yield Source(signed, method, weighing, score, layer, tuple(target), input)
 
 
