@@ -14,6 +14,9 @@ from npgradcam._version import __version__
 
 if TYPE_CHECKING:
     from . import errors, images, kernels, layers, maps, methods, models, rules, testing
+    from .convention import Convention, conventions
+    from .diagnosis import Diagnosis
+    from .diagnosis.diagnose import diagnose
     from .errors import NpGradcamError
     from .methods.backprop import backprop
     from .methods.cam import cam
@@ -31,17 +34,18 @@ if TYPE_CHECKING:
     from .network import Network, Node, Tape
 
 __all__ = [
-    "Model", "Network", "Node", "NpGradcamError", "Tape", "__version__", "backprop", "build", "cam",
-    "counterfactual_grad_cam", "default_layer", "errors", "grad_cam", "grad_cam_plus_plus", "guided_grad_cam",
-    "hires_cam", "images", "kernels", "layer_cam", "layers", "load", "maps", "methods", "models", "rules", "save",
-    "testing", "xgrad_cam",
+    "Convention", "Diagnosis", "Model", "Network", "Node", "NpGradcamError", "Tape", "__version__", "backprop",
+    "build", "cam", "conventions", "counterfactual_grad_cam", "default_layer", "diagnose", "errors", "grad_cam",
+    "grad_cam_plus_plus", "guided_grad_cam", "hires_cam", "images", "kernels", "layer_cam", "layers", "load", "maps",
+    "methods", "models", "rules", "save", "testing", "xgrad_cam",
 ]
 
 _HOME = {
     "backprop": "methods", "cam": "methods", "counterfactual_grad_cam": "methods", "default_layer": "methods",
     "grad_cam": "methods", "grad_cam_plus_plus": "methods", "guided_grad_cam": "methods", "hires_cam": "methods",
     "layer_cam": "methods", "xgrad_cam": "methods", "Model": "models", "build": "models", "load": "models",
-    "save": "models.saved", "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
+    "save": "models.saved", "Convention": "convention", "conventions": "convention", "Diagnosis": "diagnosis",
+    "diagnose": "diagnosis", "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
 }
 
 

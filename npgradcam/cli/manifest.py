@@ -10,6 +10,7 @@ from npgradcam import __version__
 from npgradcam.cli.console import readable, resolved
 from npgradcam.cli.network import input_shape
 from npgradcam.cli.photographs import Photograph
+from npgradcam.convention import KERNELS
 from npgradcam.images import Prepared
 from npgradcam.kernels.session import choose
 from npgradcam.models import Model, Prediction
@@ -44,7 +45,7 @@ CONVENTIONS = {
     "max_pool": "the signal goes to the largest cell of the window; a tie goes to the first in row-major order",
     "batch_norm": "inference: stored mean and variance",
     "input_signal": "d score / d x for the preprocessed input x (see preprocess), channels as in x",
-    "upsampling": "bilinear, half-pixel centres, edges repeated",
+    "upsampling": KERNELS["bilinear"],
     "normalisation": "a map as it is drawn, divided by its own maximum; no epsilon, no subtraction of the minimum",
     "zero_map": "stays zero: drawn in the colour of 0, and said in notes",
     "overlay": "0.5 photograph + 0.5 colour inside crop_box; outside it the photograph as it is",

@@ -31,6 +31,7 @@ RELATIVES = {
     "hires-cam": Method("HiResCAM", ("layer",)),
     "layer-cam": Method("LayerCAM", ("layer",)),
 }
+COMPARED = ("grad-cam", *RELATIVES)  # what `diagnose` knows
 METHODS = {**OF_THE_PAPER, **RELATIVES}  # in the order of the rows of grid.png
 MODEL = "efficientnet_lite0"  # where nobody names one
 SAMPLES = tuple(sorted(p.stem for p in Path(__file__).parents[1].glob("samples/*") if p.suffix in (".png", ".jpg")))
@@ -117,6 +118,17 @@ examples:
   npgradcam doctor
   npgradcam doctor --json                      for a report of a fault
 """
+_DIAGNOSE = """\
+Compares a map that you computed with what nine implementations make of the same network and picture, and with what goes
+wrong: another layer or class, the probability's gradient, a transposed map, another upsampling, a missing ReLU, ...
+
+examples:
+  npgradcam diagnose my_map.npy cat.jpg --model vgg16 --weights vgg16.pth --class 282
+  npgradcam diagnose my_map.npy input.npy --model model.onnx --layer relu5_3 --picture why.png
+  npgradcam diagnose maps.npz:cam input.npy --model model.onnx --json
+
+exit codes: 0 explained; 5 not explained; otherwise as `npgradcam explain`
+"""
 
 
 class Parser(argparse.ArgumentParser):
@@ -135,6 +147,7 @@ def build_parser() -> argparse.ArgumentParser:
     _explain(_command(commands, "explain", "draw why a network says what it says of a photograph", _EXPLAIN))
     _predict(_command(commands, "predict", "print a network's best classes for a photograph", _PREDICT))
     _layers(_command(commands, "layers", "print a network's layers", _LAYERS))
+    _diagnose(_command(commands, "diagnose", "find out what explains a map that you computed", _DIAGNOSE))
     _models(_command(commands, "models", "print the architectures that have a name", _MODELS))
     _warmup(_command(commands, "warmup", "compile what a network needs, before the first photograph", _WARMUP))
     _profile(_command(commands, "profile", "print where the milliseconds go, layer by layer", _PROFILE))
@@ -172,6 +185,25 @@ def _explain(p: Parser) -> None:
     result.add_argument("--overwrite", action="store_true",
                         help="replace a folder that an earlier run wrote, once the new one is whole")
     _printing(p, "print the manifests as a JSON list, instead of a summary")
+
+
+def _diagnose(p: Parser) -> None:
+    p.add_argument("map", metavar="MAP", help="the map: an .npy file, or an .npz file (FILE:NAME where it has several)")
+    p.add_argument("images", nargs="?", metavar="IMAGE",
+                   help="the photograph; or an .npy file with what went into the network, (N, C, H, W)")
+    p.add_argument("--sample", choices=SAMPLES, metavar="NAME", help=f"in its place: {', '.join(SAMPLES)}")
+    what = p.add_argument_group("what it is meant to be")
+    what.add_argument("--class", action="append", dest="classes", default=[], metavar="INDEX|LABEL",
+                      help="the class it explains; once for each image (default: the network's first guess)")
+    what.add_argument("--layer", metavar="NAME", help="the layer it is of (default: the one `npgradcam layers` marks)")
+    what.add_argument("--method", type=_method, choices=COMPARED, default="grad-cam", metavar="METHOD",
+                      help=f"{', '.join(COMPARED)} (default: grad-cam)")
+    what.add_argument("--tolerance", type=float, default=1e-4, metavar="T",
+                      help="the largest difference, relative to the map's largest magnitude, that explains it (1e-4)")
+    _model(p)
+    p.add_argument("--picture", type=Path, metavar="FILE",
+                   help="a PNG of the map, the nearest one, and their difference")
+    _printing(p, "print JSON instead of sentences")
 
 
 def _predict(p: Parser) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from npgradcam import kernels
-from npgradcam.cli.console import Console, as_json, counted, table
+from npgradcam.cli.console import Console, as_json, table
 from npgradcam.cli.network import ANY, input_shape, needs_one_input, open_model
 from npgradcam.network import Network
 from npgradcam.rewrites.timed import Row, peak, timed
@@ -23,10 +23,8 @@ def profile(options: argparse.Namespace) -> int:
     model = needs_one_input(open_model(options, shapes_only=True))
     network, rows = timed(model.network)
     x = np.random.default_rng(0).standard_normal(input_shape(model, ANY)).astype(network.dtype)
-    with kernels.compilation(options.backend, lambda name: console.remark(f"compiling {name} ...")) as done:
+    with console.compiling(options.dtype, options.backend):
         _run(network, x, options.back)
-    if done.names:
-        console.remark(counted(done))
     for row in rows.values():  # the first run made tables and loaded kernels
         row.forward.clear()
         row.backward.clear()

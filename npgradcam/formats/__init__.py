@@ -6,7 +6,7 @@ A file that holds a whole graph is read by `formats.onnx` and `formats.graph`, i
 from __future__ import annotations
 
 from .checkpoint import read_checkpoint
-from .npz import read_npz, write_npz
+from .npz import read_npy, read_npz, write_npz
 from .safetensors import read_safetensors
 
-__all__ = ["read_checkpoint", "read_npz", "read_safetensors", "write_npz"]
+__all__ = ["read_checkpoint", "read_npy", "read_npz", "read_safetensors", "write_npz"]

@@ -1,4 +1,4 @@
-"""Named arrays in an .npz file: read without trust, written so that the same arrays give the same bytes."""
+"""Arrays in .npz and .npy files: read without trust, written so that the same arrays give the same bytes."""
 
 from __future__ import annotations
 
@@ -66,6 +66,18 @@ def read_npz(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> dict[s
                 source.fail(f"expected arrays (names that end in .npy), got {shown(name)}")
             arrays[name[:-4]] = _decode(source, name, read_member(source, member))
         return arrays
+
+
+def read_npy(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Array:
+    """Read the one array of an .npy file, as `read_npz` reads those of an .npz file.
+
+    Raises
+    ------
+    ModelFormatError
+        If the file is damaged or holds anything but numbers, truth values or a text. The message names the file.
+    """
+    with open_source(path, max_bytes) as source:
+        return _decode(source, "the array", source.numbers(0, source.size, "the array"))
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:

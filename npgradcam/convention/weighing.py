@@ -1,0 +1,156 @@
+"""How feature maps are weighed before they are summed: by each paper, as others compute it, and as it goes wrong.
+
+Every function takes A^k of each row's own image and g = dy/dA^k, both (R, K, I, J), and the score y (R,), and returns
+the sum over k, signed, (R, I, J).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+import numpy as np
+
+from npgradcam.errors import NpGradcamError
+from npgradcam.methods import ClassActivationMap
+from npgradcam.methods.grad_cam import maps_and_gradients
+from npgradcam.typing import Array
+
+Weighing: TypeAlias = Callable[[Array, Array, Array], Array]
+
+
+def _weighted(w: Array, A: Array) -> Array:
+    """sum_k w_k A^k: (R, K), (R, K, I, J) -> (R, I, J)."""
+    return np.asarray(np.einsum("rk,rkij->rij", w, A))
+
+
+def _sum(x: Array) -> Array:
+    """Sum over the cells of each channel: (R, K, I, J) -> (R, K, 1, 1)."""
+    return np.asarray(x.sum(axis=(2, 3), keepdims=True))
+
+
+def _plus_plus(a: Array, A: Array, g: Array) -> Array:
+    """Grad-CAM++'s map from alpha^kc_ij: w_k = sum_ij alpha ReLU(g)."""
+    return _weighted(np.einsum("rkij,rkij->rk", a, np.maximum(g, 0)), A)
+
+
+def _quotient(a: Array, b: Array) -> Array:
+    """A / b, and 0 where b is 0."""
+    return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
+
+
+def mean(A: Array, g: Array, y: Array) -> Array:
+    """w_k = mean of g: Grad-CAM, equation (1)."""
+    return _weighted(g.mean(axis=(2, 3)), A)
+
+
+def total(A: Array, g: Array, y: Array) -> Array:
+    """w_k = sum of g: Grad-CAM without the 1/Z."""
+    return _weighted(g.sum(axis=(2, 3)), A)
+
+
+def maximum(A: Array, g: Array, y: Array) -> Array:
+    """w_k = largest g: pooled by the maximum, not by the mean."""
+    return _weighted(g.max(axis=(2, 3)), A)
+
+
+def rectified(A: Array, g: Array, y: Array) -> Array:
+    """w_k = mean of ReLU(g): Grad-CAM with the negative gradients cut off."""
+    return _weighted(np.maximum(g, 0).mean(axis=(2, 3)), A)
+
+
+def magnitude(A: Array, g: Array, y: Array) -> Array:
+    """w_k = mean of |g|: a channel that speaks against the class counts for it."""
+    return _weighted(np.abs(g).mean(axis=(2, 3)), A)
+
+
+def unweighted(A: Array, g: Array, y: Array) -> Array:
+    """w_k = 1/K: the mean activation; no class comes into it."""
+    return np.asarray(A.mean(axis=1))
+
+
+def gradients_alone(A: Array, g: Array, y: Array) -> Array:
+    """The mean of g over the channels; no activation comes into it."""
+    return np.asarray(g.mean(axis=1))
+
+
+def equation_19(A: Array, g: Array, y: Array) -> Array:
+    """Alpha = g^2 / (2 g^2 + T g^3) = 1 / (2 + T g), T = sum of A^k: Grad-CAM++, equations (5) and (19)."""
+    return _plus_plus(np.where(g != 0, _quotient(np.ones_like(g), 2 + _sum(A) * g), 0), A, g)
+
+
+def equation_19_plus_1e_6(A: Array, g: Array, y: Array) -> Array:
+    """Alpha = g^2 / (2 g^2 + T g^3 + 1e-6): Grad-CAM++ in pytorch-grad-cam; small gradients count less."""
+    return _plus_plus(g**2 / (2 * g**2 + _sum(A) * g**3 + g.dtype.type(1e-6)), A, g)
+
+
+def no_denominator(A: Array, g: Array, y: Array) -> Array:
+    """Alpha = g^2: Grad-CAM++ in torchcam, whose division acts on a copy."""
+    return _plus_plus(g**2, A, g)
+
+
+def product_inside(A: Array, g: Array, y: Array) -> Array:
+    """Alpha = g^2 / (2 g^2 + sum of A g^3): Grad-CAM++ with a product summed that should be a product of sums."""
+    return _plus_plus(_quotient(g**2, 2 * g**2 + _sum(A * g**3)), A, g)
+
+
+def mean_activation(A: Array, g: Array, y: Array) -> Array:
+    """Alpha = g^2 / (2 g^2 + mean of A g^3), w_k = mean of alpha ReLU(g): Grad-CAM++ in xplique."""
+    d = 2 * g**2 + g**3 * A.mean(axis=(2, 3), keepdims=True)
+    return np.asarray(_plus_plus(_quotient(g**2, d), A, g) / g[0, 0].size)
+
+
+def normalised_alphas(A: Array, g: Array, y: Array) -> Array:
+    """Alpha of (19) over its own sum, w_k = sum of alpha ReLU(exp(y) g): Grad-CAM++ in tf-keras-vis."""
+    a = np.where(g != 0, _quotient(np.ones_like(g), 2 + _sum(A) * g), 0)
+    with np.errstate(over="ignore"):  # as there: exp(y) is infinite in float32 from y = 88.8 on
+        return _plus_plus(_quotient(a, np.broadcast_to(_sum(a), a.shape)), A, np.exp(y)[:, None, None, None] * g)
+
+
+def share(A: Array, g: Array, y: Array) -> Array:
+    """w_k = sum of A g / sum of A: XGrad-CAM."""
+    return _weighted(_quotient(_sum(A * g), _sum(A))[..., 0, 0], A)
+
+
+def share_plus_1e_7(A: Array, g: Array, y: Array) -> Array:
+    """w_k = sum of A g / (sum of A + 1e-7): XGrad-CAM in pytorch-grad-cam."""
+    return _weighted((_sum(A * g) / (_sum(A) + A.dtype.type(1e-7)))[..., 0, 0], A)
+
+
+def cell_by_cell(A: Array, g: Array, y: Array) -> Array:
+    """sum_k g A^k, cell by cell: HiResCAM."""
+    return np.asarray(np.einsum("rkij,rkij->rij", g, A))
+
+
+def cell_by_cell_rectified(A: Array, g: Array, y: Array) -> Array:
+    """sum_k ReLU(g) A^k, cell by cell: LayerCAM."""
+    return np.asarray(np.einsum("rkij,rkij->rij", np.maximum(g, 0), A))
+
+
+WEIGHINGS: dict[str, dict[str, Weighing]] = {  # by method, the paper's own first
+    "grad-cam": {"mean": mean, "sum": total, "maximum": maximum, "rectified": rectified, "magnitude": magnitude,
+                 "unweighted": unweighted, "gradients alone": gradients_alone},
+    "grad-cam-plus-plus": {"equation 19": equation_19, "equation 19 + 1e-6": equation_19_plus_1e_6,
+                           "no denominator": no_denominator, "product inside": product_inside,
+                           "mean activation": mean_activation, "normalised alphas": normalised_alphas},
+    "xgrad-cam": {"share": share, "share + 1e-7": share_plus_1e_7},
+    "hires-cam": {"cell by cell": cell_by_cell},
+    "layer-cam": {"cell by cell, rectified": cell_by_cell_rectified},
+}
+
+
+def score_of(e: ClassActivationMap) -> Array:
+    """Return y of each row, (R,); 0 where a seed was explained."""
+    if e.target is None:
+        return np.zeros(len(e), e.logits.dtype)
+    return np.asarray(e.logits[e.image, e.target].reshape(len(e), -1)[:, 0])
+
+
+def signed_map(e: ClassActivationMap, weighing: str) -> Array:
+    """Return the signed map (R, I, J) of what a record holds, weighed as one of its method's `WEIGHINGS`."""
+    known = WEIGHINGS.get(e.method, {})
+    if not known:  # CAM has no gradients, the counterfactual has no variants
+        return e.signed_cam
+    if weighing not in known:
+        raise NpGradcamError(f"weights of {e.method}: expected one of {', '.join(known)}, got {weighing!r}")
+    return known[weighing](*maps_and_gradients(e), score_of(e))

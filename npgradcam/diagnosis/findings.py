@@ -1,0 +1,183 @@
+"""What was found, as a record: which map explains the given one, by what it departs from whom, and how near it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from npgradcam.convention import Convention
+from npgradcam.typing import Array
+
+from . import words
+from .search import Hypothesis
+from .sources import Source
+
+EQUAL = 10.0  # errors within this factor of the best are no reason to prefer one explanation to another
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the map is meant to be, and how large the picture is."""
+
+    method: str
+    layer: str
+    target: tuple[int, ...]
+    picture: tuple[int, int]
+    returns_probability: bool  # whether the network ends with a Softmax or Sigmoid
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One explanation of the given map.
+
+    Attributes
+    ----------
+    error : float
+        The largest difference from the given map, relative to its largest magnitude.
+    matches : tuple of str
+        The named conventions from which it departs least; all give this map with the same departures.
+    departures : tuple of str
+        Sentences; empty where the map is just what those conventions give.
+    method, weighing, score, layer, target, input
+        Of what it is a map, and how that was weighed.
+    convention : Convention
+        Every choice after that.
+    hypothesis : Hypothesis
+        How the map is made.
+    """
+
+    error: float
+    matches: tuple[str, ...]
+    departures: tuple[str, ...]
+    method: str
+    weighing: str
+    score: str
+    layer: str
+    target: tuple[int, ...]
+    input: str
+    convention: Convention
+    hypothesis: Hypothesis
+
+    @property
+    def map(self) -> Array:
+        """The map itself, as large as the given one, float64 (R, H, W)."""
+        return self.hypothesis.map
+
+    def same_as(self, other: Finding) -> bool:
+        """Whether both are the same choices, told as departures from others."""
+        names = ("method", "weighing", "score", "layer", "target", "input", "convention")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    @property
+    def subject(self) -> str:
+        """Of what it is a map."""
+        return f"{words.TITLES[self.method]} of {self.layer}, {words.classes(self.target)}"
+
+    def text(self) -> str:
+        """Say it in one sentence."""
+        if not self.departures:
+            return f"{self.subject}: matches {self.who} to {words.rounded(self.error)}"
+        return f"{self.subject}, {self.difference} (to {words.rounded(self.error)})"
+
+    @property
+    def who(self) -> str:
+        """The named conventions that it is compared with."""
+        return " and ".join(words.OWNERS.get(name, name) for name in self.matches)
+
+    @property
+    def difference(self) -> str:
+        """Say in what it departs from whom."""
+        return f"as {self.who} but: {'; '.join(self.departures)}"
+
+
+def finding(hypothesis: Hypothesis, asked: Asked) -> list[Finding]:
+    """Return a hypothesis in words, once for each set of departures that is smallest."""
+    source, shared = hypothesis.candidate.source, _shared(hypothesis, asked)
+    told: dict[tuple[str, ...], list[str]] = {}
+    for base, finished in hypothesis.finishing.bases:
+        own = _of_base(source, base, asked) + _size(hypothesis, base, asked)
+        told.setdefault((*shared, *own, *finished), []).append(base.name)
+    fewest = min(map(len, told))
+    return [
+        Finding(hypothesis.error, tuple(names), departures, source.method, source.weighing, source.score, source.layer,
+                source.target, source.input, hypothesis.finishing.convention, hypothesis)
+        for departures, names in told.items() if len(departures) == fewest
+    ]
+
+
+def _shared(hypothesis: Hypothesis, asked: Asked) -> tuple[str, ...]:
+    """Departures whoever it is compared with."""
+    source, found = hypothesis.candidate.source, []
+    if source.input:
+        found.append(source.input)
+    if source.method != asked.method:
+        found.append(f"{words.TITLES[source.method]}, not {words.TITLES[asked.method]}")
+    if source.layer != asked.layer:
+        found.append(f"layer {source.layer}, not {asked.layer}")
+    if source.target != asked.target:
+        found.append(f"{words.classes(source.target)}, not {words.classes(asked.target)}")
+    if hypothesis.candidate.negative:
+        found.append(words.NEGATED)
+    if hypothesis.candidate.turn:
+        found.append(words.TURNED[hypothesis.candidate.turn])
+    if hypothesis.fit is not None:
+        a, b = hypothesis.fit
+        largest = np.abs(hypothesis.map).max()
+        shifted = f" and {b:+.4g} added" if abs(b) > 1e-6 * largest else ""
+        found.append(f"multiplied by {a:.4g}{shifted} (its largest number is {largest:.4g})")
+    return tuple(found)
+
+
+def _of_base(source: Source, base: Convention, asked: Asked) -> tuple[str, ...]:
+    """How the score and the weights are others than a logit and those of a convention."""
+    found = []
+    if source.score != "logit":
+        own = source.score == "probability" and base.score == "output" and asked.returns_probability
+        found.append(words.OWN if own else words.SCORED[source.score])
+    usual = {"grad-cam": base.weights, "grad-cam-plus-plus": base.plus_plus, "xgrad-cam": base.xgrad}
+    if source.weighing != usual.get(source.method, source.weighing):
+        found.append(words.weighed(source.weighing, usual[source.method]))
+    return tuple(found)
+
+
+def _size(hypothesis: Hypothesis, base: Convention, asked: Asked) -> tuple[str, ...]:
+    """Whether height and width changed places in the size of the enlargement."""
+    if hypothesis.finishing.convention.resize == "none" or hypothesis.candidate.turn == "transposed":
+        return ()
+    size, expected = hypothesis.size, asked.picture[::-1] if base.swapped else asked.picture
+    return (words.SWAPPED,) if size != expected and size == expected[::-1] else ()
+
+
+def ranked(hypotheses: Iterable[Hypothesis], asked: Asked, tolerance: float, floor: float) -> list[Finding]:
+    """Return the best explanations: of those that are as good as the best one, those with the fewest departures.
+
+    As good is what is within `EQUAL` times its error, or within rounding (`floor`). Where nothing is within the
+    tolerance, it is what differs hardly more on the mean over all cells, and no factor is fitted.
+    """
+    every = sorted(hypotheses, key=lambda h: h.error)
+    named = [h for h in every if h.fit is None]
+    if named[0].error <= max(floor, tolerance / 10):  # a factor and a shift fit what they explain less of
+        every = named
+    if every[0].error <= tolerance:
+        every = [h for h in every if h.error <= max(floor, EQUAL * every[0].error)]
+    else:
+        least = min(h.typical for h in named)
+        every = [h for h in named if h.typical <= 1.2 * least]
+    found = [f for h in every for f in finding(h, asked)]
+    fewest = min(len(f.departures) for f in found)
+    found = [f for f in found if len(f.departures) == fewest]
+    return _together([f for f in found if f.hypothesis.fit is None] or found)
+
+
+def _together(findings: Sequence[Finding]) -> list[Finding]:
+    """Put findings that say the same of different conventions into one; the nearest map is kept."""
+    found: dict[tuple[object, ...], Finding] = {}
+    for f in findings:
+        key = f.departures, f.method, f.layer, f.target, f.input, f.convention if f.departures else None
+        first = found.setdefault(key, f)
+        names = tuple(dict.fromkeys((*first.matches, *f.matches)))
+        if first is not f and names != first.matches:
+            found[key] = Finding(**{**vars(first), "matches": names})
+    return list(found.values())

@@ -1,0 +1,69 @@
+"""What is wrong, in words: one sentence for each choice of a map that is not the paper's."""
+
+from __future__ import annotations
+
+WEIGHED = {
+    "mean": "alpha is the mean of the gradients, not {base}",
+    "sum": "alpha is the sum of the gradients, not their mean (on a pooled linear head that is CAM)",
+    "maximum": "alpha is the largest gradient of a channel, not their mean",
+    "rectified": "negative gradients are cut off before their mean",
+    "magnitude": "alpha is the mean of the gradients' magnitudes",
+    "unweighted": "feature maps are averaged, not weighed by gradients",
+    "gradients alone": "gradients are averaged, no feature map is weighed",
+    "equation 19": "Grad-CAM++ without an epsilon, as in equation (19)",
+    "equation 19 + 1e-6": "1e-6 in the denominator of Grad-CAM++, which outweighs small squared gradients",
+    "no denominator": "denominator of Grad-CAM++ missing",
+    "product inside": "in Grad-CAM++ the sum of A g^3, not the sum of A times g^3",
+    "mean activation": "in Grad-CAM++ the mean of the activations, not their sum",
+    "normalised alphas": "in Grad-CAM++ alphas that sum to 1, and a factor exp(score)",
+    "share": "XGrad-CAM without an epsilon",
+    "share + 1e-7": "1e-7 in the denominator of XGrad-CAM",
+}
+SCORED = {
+    "probability": "gradient of the probability (softmax or sigmoid), not of the logit",
+    "log-probability": "gradient of the log-probability (the cross-entropy, reversed), not of the logit",
+    "all classes": "gradient of the sum of all classes' logits, not of one",
+}
+OWN = "gradient of the probability, which is what the network returns, not of the logit"
+TITLES = {"grad-cam": "Grad-CAM", "grad-cam-plus-plus": "Grad-CAM++", "xgrad-cam": "XGrad-CAM",
+          "hires-cam": "HiResCAM", "layer-cam": "LayerCAM"}
+OWNERS = {"paper": "the paper", "paper, L^c": "the paper's L^c"}
+TURNED = {
+    "transposed": "height and width swapped: the map is transposed",
+    "mirrored": "left and right swapped",
+    "upside down": "top and bottom swapped",
+    "half turn": "turned by 180 degrees",
+}
+NEGATED = "sign reversed: the negative gradient (counterfactual), or a loss in the place of a score"
+SWAPPED = "height and width change places in the size"
+
+
+def weighed(weighing: str, base: str) -> str:
+    """Say how feature maps are weighed where the base does otherwise."""
+    return WEIGHED[weighing].format(base={"sum": "their sum"}.get(base, base))
+
+
+def classes(target: tuple[int, ...]) -> str:
+    """Name the class, or the classes of several rows.
+
+    Examples
+    --------
+    >>> classes((3, 3)), classes((3, 5))
+    ('class 3', 'classes 3, 5')
+    """
+    same = len(set(target)) == 1
+    return f"class {target[0]}" if same else f"classes {', '.join(map(str, target))}"
+
+
+def rounded(error: float) -> str:
+    """Write an error with one significant digit.
+
+    Examples
+    --------
+    >>> rounded(6.03e-8), rounded(0.0), rounded(0.123)
+    ('6e-8', '0', '0.1')
+    """
+    if not 0 < error < 1e-3:
+        return f"{error:.1g}"
+    mantissa, exponent = f"{error:.0e}".split("e")
+    return f"{mantissa}e{int(exponent)}"

@@ -1,0 +1,379 @@
+"""Maps with one mistake in them, planted by hand: each is named, and what cannot be told apart is said to be so."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import Phase, assume, given, settings
+from hypothesis import strategies as st
+from peers_net import CASES, KERAS, TORCH
+from small_nets import conv, gap_net, linear, pictures
+from test_conventions import network, places, recorded
+
+import npgradcam as ng
+from npgradcam.convention.resizing import axis_matrix, resize
+from npgradcam.diagnosis.search import residual
+from npgradcam.errors import ShapeError
+from npgradcam.layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Softmax
+from npgradcam.network import Network
+from npgradcam.testing import definitions
+from npgradcam.testing.strategies import networks
+
+SIZE = (14, 22)
+
+
+@cache
+def net(last="softmax", seed=1):
+    """Two strided convolutions and a dense head, in which every cell has its own gradient; 5 classes."""
+    random = np.random.default_rng(seed)
+    spread = {"padding": (1, 1, 1, 1), "stride": (2, 2)}
+    head = linear(random, 5, 6 * 4 * 6)
+    layers = [
+        ("conv1", conv(random, 5, 3, **spread)), ("relu1", ReLU()), ("conv2", conv(random, 6, 5, **spread)),
+        ("relu2", ReLU()), ("dropout", Dropout()), ("flatten", Flatten()),
+        ("fc", Linear(head.weight / 8, head.bias)), ("last", {"softmax": Softmax(), "sigmoid": Sigmoid()}[last]),
+    ]
+    return Network.sequential(layers, dtype="float64")
+
+
+def upsampled(e, size=SIZE):
+    return definitions.upsample(e.cam, size)
+
+
+def corner_aligned(maps, size):
+    """By NumPy's own interpolation: first along the rows, then along the columns."""
+    (I, J), (H, W) = maps.shape[1:], size
+    h, w = np.linspace(0, I - 1, H), np.linspace(0, J - 1, W)
+    wide = np.stack([[np.interp(w, range(J), row) for row in m] for m in maps])
+    return np.stack([np.stack([np.interp(h, range(I), column) for column in m.T], axis=1) for m in wide])
+
+
+def ours(x, target, layer="relu2", **settings):
+    return ng.grad_cam(net(), x, target, layer, **settings)
+
+
+# what was done wrong, how, and what the diagnosis has to say
+PLANTED = {
+    "nothing": (lambda x, c: upsampled(ours(x, c)), ()),
+    "not enlarged": (lambda x, c: ours(x, c).cam, ()),
+    "layer": (lambda x, c: upsampled(ours(x, c, "relu1")), ("layer relu1, not relu2",)),
+    "layer before ReLU": (lambda x, c: upsampled(ours(x, c, "conv2")), ("layer conv2, not relu2",)),
+    "class": (lambda x, c: upsampled(ours(x, (c + 1) % 5)), (f"class {(2 + 1) % 5}, not class 2",)),
+    "probability": (lambda x, c: upsampled(ours(x, c, score="output")), ("gradient of the probability",)),
+    "all classes": (lambda x, c: upsampled(ours(x, None, seed=np.ones((1, 5)))), ("gradient of the sum of all",)),
+    "loss": (lambda x, c: upsampled(ng.counterfactual_grad_cam(net(), x, c, "relu2")), ("sign reversed",)),
+    "transposed": (lambda x, c: upsampled(ours(x, c)).swapaxes(1, 2), ("height and width swapped: the map is tra",)),
+    "size swapped": (lambda x, c: upsampled(ours(x, c), SIZE[::-1]), ("height and width change places in the size",)),
+    "mirrored": (lambda x, c: upsampled(ours(x, c))[:, :, ::-1], ("left and right swapped",)),
+    "upside down": (lambda x, c: upsampled(ours(x, c))[:, ::-1], ("top and bottom swapped",)),
+    "corner-aligned": (lambda x, c: corner_aligned(ours(x, c).cam, SIZE), ("corner-aligned upsampling",)),
+    "nearest": (lambda x, c: resize(ours(x, c).cam, "nearest", SIZE), ("upsampling by the nearest cell",)),
+    "cubic": (lambda x, c: resize(ours(x, c).cam, "cubic", SIZE), ("cubic upsampling (a = -0.75",)),
+    "no ReLU": (lambda x, c: definitions.upsample(ours(x, c).signed_cam, SIZE), ("ReLU missing",)),
+    "late ReLU": (lambda x, c: np.maximum(definitions.upsample(ours(x, c).signed_cam, SIZE), 0),
+                  ("ReLU after enlarging",)),
+    "sum": (lambda x, c: upsampled(ours(x, c)) * 4 * 6, ("alpha is the sum of the gradients, not their mean",)),
+    "ReLU of gradients": (lambda x, c: upsampled_alpha(np.maximum(ours(x, c).gradients, 0).mean(axis=(2, 3)), x),
+                          ("negative gradients are cut off",)),
+    "largest gradient": (lambda x, c: upsampled_alpha(ours(x, c).gradients.max(axis=(2, 3)), x),
+                         ("alpha is the largest gradient",)),
+    "no gradient": (lambda x, c: definitions.upsample(ours(x, c).activations.mean(axis=1), SIZE),
+                    ("feature maps are averaged",)),
+    "min-max": (lambda x, c: minmax(upsampled(ours(x, c))), ()),  # kazuto1011
+    "percent": (lambda x, c: 100 * ng.maps.normalise(upsampled(ours(x, c))), ("its largest number is 100",)),
+    "another method": (lambda x, c: upsampled(ng.layer_cam(net(), x, c, "relu2")), ("LayerCAM, not Grad-CAM",)),
+    "channels": (lambda x, c: upsampled(ours(np.ascontiguousarray(x[:, ::-1]), c)), ("channels in the reversed",)),
+}
+
+
+def upsampled_alpha(alpha, x):
+    return definitions.upsample(definitions.cam(ours(x, 2).activations, alpha)[1], SIZE)
+
+
+def minmax(maps):
+    maps = maps - maps.min()
+    return maps / maps.max()
+
+
+@pytest.mark.parametrize("mistake", PLANTED)
+def test_a_planted_mistake_is_named(mistake):
+    plant, expected = PLANTED[mistake]
+    x = pictures(1, *SIZE)
+    found = ng.diagnose(plant(x, 2), net(), x, 2, "relu2")
+    assert found.explained
+    assert found.findings[0].error < 1e-12
+    if not expected:
+        assert found.matches
+    for words in expected:
+        assert not found.matches
+        assert any(len(f.departures) == 1 and words in f.departures[0] for f in found.findings), found
+
+
+PLUS_PLUS = {
+    "no denominator": (lambda A, g: g**2, "denominator of Grad-CAM++ missing"),
+    "product inside": (lambda A, g: g**2 / (2 * g**2 + (A * g**3).sum(axis=(2, 3), keepdims=True)),
+                       "in Grad-CAM++ the sum of A g^3"),
+}
+
+
+@pytest.mark.parametrize("mistake", PLUS_PLUS)
+def test_a_mistake_in_grad_cam_plus_plus_is_named(mistake):
+    alpha, words = PLUS_PLUS[mistake]
+    x = pictures(1, *SIZE)
+    e = ours(x, 2)
+    g = np.where(e.gradients == 0, 1e-30, e.gradients)
+    w = (alpha(e.activations, g) * np.maximum(g, 0)).sum(axis=(2, 3))
+    found = ng.diagnose(upsampled_alpha(w, x), net(), x, 2, "relu2", method="grad-cam-plus-plus")
+    assert found.explained
+    assert any(len(f.departures) == 1 and words in f.departures[0] for f in found.findings), found
+
+
+def test_the_gradient_of_a_sigmoids_probability_is_named_where_its_scale_shows():
+    x = pictures(1, *SIZE)
+    e = ng.grad_cam(net("sigmoid"), x, 2, "relu2", score="output")
+    found = ng.diagnose(upsampled(e), net("sigmoid"), x, 2, "relu2")
+    assert any("gradient of the probability" in f.departures[0] for f in found.findings)
+    scaled = ng.diagnose(ng.maps.normalise(upsampled(e)), net("sigmoid"), x, 2, "relu2")
+    assert "npgradcam" in scaled.matches  # a factor, which normalising takes away
+
+
+# ---------------------------------------------------------------- drawn networks
+
+
+DRAWN = {
+    "layer": lambda net, x, c, layer, other: ng.grad_cam(net, x, c, other),
+    "class": lambda net, x, c, layer, other: ng.grad_cam(net, x, int(c[0] == 0), layer),
+    "probability": lambda net, x, c, layer, other: ng.grad_cam(net, x, c, layer, score="output"),
+    "method": lambda net, x, c, layer, other: ng.hires_cam(net, x, c, layer),
+    "nothing": lambda net, x, c, layer, other: ng.grad_cam(net, x, c, layer),
+}
+LATER = {
+    "nothing": lambda e, size: definitions.upsample(e.cam, size),
+    "no ReLU": lambda e, size: definitions.upsample(e.signed_cam, size),
+    "corner-aligned": lambda e, size: corner_aligned(e.cam, size),
+    "transposed": lambda e, size: definitions.upsample(e.cam, size).swapaxes(1, 2),
+    "sum": lambda e, size: definitions.upsample(e.cam * e.cam[0].size, size),
+}
+SAID = {
+    "layer": "layer ", "class": "class", "probability": "probability", "method": "HiResCAM",
+    "no ReLU": "ReLU", "corner-aligned": "corner-aligned", "transposed": "swapped", "sum": "alpha is the sum",
+}
+
+
+@pytest.mark.parametrize(("first", "then"), [(a, b) for a, b in product(DRAWN, LATER) if "nothing" in (a, b)])
+@settings(max_examples=8, phases=(Phase.generate,))
+@given(drawn=networks(softmax=True), data=st.data())
+def test_in_drawn_networks_the_planted_mistake_is_named_or_makes_no_difference(first, then, drawn, data):
+    """It makes none where the map is one that a named convention gives, to rounding."""
+    net, x = drawn.network, drawn.images
+    size = x.shape[2:]
+    spatial = [m for m in drawn.maps[1:] if np.prod(net.shapes(x.shape)[m][2:]) > 1]
+    assume(len(spatial) > 1)
+    layer, other = data.draw(st.permutations(spatial))[:2]
+    classes = net.shapes(x.shape)[net.outputs[0]][1]
+    c = data.draw(st.lists(st.integers(0, classes - 1), min_size=len(x), max_size=len(x)))
+    maps = LATER[then](DRAWN[first](net, x, c, layer, other), size)
+    assume(np.ptp(maps.reshape(len(maps), -1), axis=1).min() > 1e-6 * np.abs(maps).max())
+    found = ng.diagnose(maps, net, x, c, layer)
+    assert found.explained
+    assert found.findings[0].error < 1e-9
+    words = [w for f in found.findings for w in f.departures]
+    planted = [SAID[name] for name in (first, then) if name != "nothing"]
+    assert found.matches or all(any(said in w for w in words) for said in planted), found
+
+
+# ---------------------------------------------------------------- the peers' own answers
+
+
+OWNERS = {
+    TORCH: {"pytorch-grad-cam/grad-cam": "pytorch-grad-cam 1.5.7", "captum": "captum 0.9.0",
+            "captum/interpolated": "captum 0.9.0, interpolated", "torchcam/grad-cam": "torchcam 0.5.0",
+            "torchcam/grad-cam/raw": "torchcam 0.5.0, raw", "saliency": "saliency 0.2.1", "ramprs": "ramprs",
+            "kazuto1011": "kazuto1011", "utkuozbulak": "utkuozbulak",
+            "pytorch-grad-cam/grad-cam-plus-plus": "pytorch-grad-cam 1.5.7",
+            "torchcam/grad-cam-plus-plus": "torchcam 0.5.0"},
+    KERAS: {"tf-keras-vis/grad-cam": "tf-keras-vis 0.8.7", "xplique/grad-cam": "xplique 2.0.2",
+            "tf-keras-vis/grad-cam-plus-plus": "tf-keras-vis 0.8.7", "xplique/grad-cam-plus-plus": "xplique 2.0.2"},
+}
+
+
+@pytest.mark.parametrize(("path", "key"), [(path, key) for path, keys in OWNERS.items() for key in keys],
+                         ids=lambda value: getattr(value, "stem", value))
+@pytest.mark.parametrize("name", ["odd", "batch", "relu6"])
+def test_what_a_peer_returned_is_traced_to_that_peer(path, key, name):
+    for case, _, prefix, layer, score in places(path):
+        if not prefix.startswith(name):
+            continue
+        x, net = recorded(TORCH)[f"{name}/images"], network(case.rectifier, path == KERAS and score == "output")
+        method = "grad-cam-plus-plus" if "plus-plus" in key else "grad-cam"
+        # 1 - p loses digits in float32 where p is nearly 1, and so does the gradient of a probability
+        tolerance = 1e-4 if score == "logit" else 5e-3
+        found = ng.diagnose(recorded(path)[prefix + key], net, x, list(case.target), layer, method=method,
+                            tolerance=tolerance)
+        assert found.explained, found
+        if score == "logit":
+            assert OWNERS[path][key] in found.matches, found
+        else:  # these two explain what the network returns
+            told = [f for f in found.findings if OWNERS[path][key] in f.matches]
+            assert any("gradient of the" in "".join(f.departures) for f in told) or found.matches, found
+
+
+def test_torchcams_grad_cam_plus_plus_lacks_its_denominator_for_who_expects_the_papers():
+    case = CASES["odd"]
+    maps, x = recorded(TORCH)["odd/act1/torchcam/grad-cam-plus-plus/raw"], recorded(TORCH)["odd/images"]
+    found = ng.diagnose(maps, network("relu", False), x, list(case.target), "act1", method="grad-cam-plus-plus")
+    assert found.matches == ("torchcam 0.5.0, raw",)
+    assert any("denominator" in fault for fault in ng.conventions[found.matches[0]].faults)
+
+
+# ---------------------------------------------------------------- the answer
+
+
+def test_what_nothing_explains_is_said_with_the_nearest_and_the_worst_cell():
+    x = pictures(1, *SIZE)
+    maps = upsampled(ours(x, 2))
+    maps[0, 3, 5] += np.abs(maps).max()
+    found = ng.diagnose(maps, net(), x, 2, "relu2")
+    assert not found.explained
+    assert found.matches == ()
+    assert found.worst == (0, 3, 5)
+    assert "nothing explains the map" in found.text()
+    assert "(3, 5)" in found.text()
+    assert "nearest: Grad-CAM of relu2, class 2" in found.text()
+
+
+def test_the_answer_is_text_json_and_a_picture():
+    x = pictures(2, *SIZE)
+    found = ng.diagnose(upsampled(ours(x, [2, 0])), net(), x, [2, 0], "relu2")
+    assert found.text() == str(found)
+    assert found.text().startswith("Grad-CAM of relu2, classes 2, 0: matches the paper to ")
+    told = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert told["explained"] is True
+    assert told["matches"] == ["paper"]
+    assert told["findings"][0]["target"] == [2, 0]
+    assert found.picture().dtype == np.uint8
+    assert found.picture().shape[2] == 3
+
+
+def test_a_dropout_cannot_be_told_from_what_it_drops_nothing_of():
+    x = pictures(1, *SIZE)
+    found = ng.diagnose(upsampled(ours(x, 2)), net(), x, 2, "relu1")
+    assert {f.layer for f in found.findings} == {"relu2", "dropout"}
+    assert {len(f.departures) for f in found.findings} == {1}  # and in no more words than needed
+
+
+def test_several_methods_that_coincide_on_a_pooled_linear_head_are_all_named():
+    x, gap = pictures(1, 12, 14), gap_net()
+    maps = definitions.upsample(ng.xgrad_cam(gap, x, 1).cam, (12, 14))
+    found = ng.diagnose(maps, gap, x, 1, method="layer-cam")
+    assert {f.method for f in found.findings} >= {"grad-cam", "hires-cam", "xgrad-cam"}
+
+
+def test_a_function_is_asked_for_its_map():
+    x = pictures(2, *SIZE)
+    asked = []
+
+    def mine(images, target):
+        asked.append(target)
+        return upsampled(ours(images, target))
+
+    assert ng.diagnose(mine, net(), x, [2, 0]).matches == ("paper",)
+    assert asked == [[2, 0]]
+
+
+def test_a_row_of_zeros_is_left_out_and_said():
+    """As where one class is given for two images, and the second is never asked for."""
+    x = pictures(2, *SIZE)
+    maps = upsampled(ours(x, [2, 2]))
+    assert maps[1].any()
+    maps[1] = 0
+    found = ng.diagnose(maps, net(), x, 2)
+    assert found.matches == ("paper",)
+    assert "row 1 of the map is zero everywhere" in found.text()
+
+
+def test_levels_of_a_picture_are_enough():
+    x = pictures(1, *SIZE)
+    levels = np.uint8(255 * ng.conventions["npgradcam"].apply(ours(x, 2), SIZE))
+    found = ng.diagnose(levels, net(), x, 2)
+    assert "npgradcam" in found.matches
+    assert found.tolerance == pytest.approx(1.01 / 255)
+
+
+def test_a_map_of_nothing_but_nan_is_traced_to_who_divides_by_zero():
+    x = recorded(TORCH)["negative/images"]
+    maps = recorded(TORCH)["negative/act2/kazuto1011"]
+    assert np.isnan(maps).all()
+    found = ng.diagnose(maps, network("relu", False), x, 3, "act2")
+    assert "kazuto1011" in found.matches
+    assert "constant" in found.text()
+
+
+def test_the_preprocessing_of_a_model_tells_which_pictures_may_have_gone_in():
+    small = ng.load("shapes", dtype="float64")
+    x = small.preprocess(ng.images.sample("two_shapes"))
+    made = small.preprocessing
+    pixels = x * np.reshape(made.std, (3, 1, 1)) + np.reshape(made.mean, (3, 1, 1))
+    for wrong, words in ((pixels / 255, "pictures of 0 to 1"), (pixels, "pictures of 0 to 255, not normalised"),
+                         (x[:, ::-1], "channels in the order BGR, not RGB")):
+        e = ng.grad_cam(small, np.ascontiguousarray(wrong), 1)
+        if e.cam.any() and np.abs(wrong - x).max() > 1e-6:
+            found = ng.diagnose(definitions.upsample(e.cam, x.shape[2:]), small, x, 1)
+            assert any(words in d for f in found.findings for d in f.departures), found
+
+
+def test_maps_of_a_network_with_channels_last_are_explained_the_same():
+    keras = ng.load(TORCH.parent / "onnx" / "tiny" / "keras_tf2onnx13.onnx", preprocess="tf")
+    x = keras.preprocess(ng.images.sample("chelsea"))
+    reversed_ = np.ascontiguousarray(x[..., ::-1])
+    c = max(range(3), key=lambda k: ng.grad_cam(keras, reversed_, k).cam.max())
+    e = ng.grad_cam(keras, x, c)
+    found = ng.diagnose(ng.conventions["tf-keras-vis"].apply(e, keras.size), keras, x, c)
+    assert "tf-keras-vis 0.8.7" in found.matches
+    e = ng.grad_cam(keras, reversed_, c)
+    assert e.cam.any()
+    found = ng.diagnose(ng.conventions["xplique"].apply(e, keras.size), keras, x, c)
+    assert any("channels in the order BGR" in d for f in found.findings for d in f.departures)
+
+
+@pytest.mark.parametrize(("maps", "said"), [
+    (np.zeros((14, 22, 3)), r"a picture in colour is no map"),
+    (np.zeros((2, 14, 22)), r"one for each picture, got \(2, 14, 22\)"),
+    (np.zeros(14), r"expected real numbers \(H, W\)"),
+    (np.zeros((14, 22), complex), r"expected real numbers"),
+    (np.full((14, 22), np.inf), r"expected finite numbers"),
+    (np.zeros((0, 22)), r"expected real numbers"),
+])
+def test_what_is_no_map_is_refused(maps, said):
+    with pytest.raises(ShapeError, match=said):
+        ng.diagnose(maps, net(), pictures(1, *SIZE), 2)
+
+
+def test_a_layer_without_maps_and_an_unknown_method_are_refused():
+    x = pictures(1, *SIZE)
+    with pytest.raises(ShapeError, match="expected feature maps"):
+        ng.diagnose(np.zeros(SIZE), net(), x, 2, "fc")
+    with pytest.raises(ng.NpGradcamError, match="expected one of grad-cam"):
+        ng.diagnose(np.zeros(SIZE), net(), x, 2, method="score-cam")
+
+
+# ---------------------------------------------------------------- how it is chosen
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from(["none", "bilinear", "cubic", "nearest", "spline", "mirrored"]))
+def test_the_screening_sees_the_correlation_of_the_enlarged_maps(seed, kernel):
+    """From sums over the small map alone it is what the large ones give."""
+    random = np.random.default_rng(seed)
+    maps = random.standard_normal((3, 2, 4, 5))
+    H, W = (4, 5) if kernel == "none" else (9, 12)
+    large = np.stack([resize(m, kernel, (H, W)) for m in maps])
+    given_ = large[0] * random.uniform(1, 5) + random.uniform(-3, 3) + 0.1 * random.standard_normal((2, H, W))
+    for n, r in enumerate(residual(given_, maps, kernel)):
+        correlations = [np.corrcoef(g.ravel(), m.ravel())[0, 1] for g, m in zip(given_, large[n], strict=True)]
+        expected = max(np.sqrt(1 - max(c, 0) ** 2) for c in correlations)
+        assert r == pytest.approx(expected, abs=1e-7)
+    assert axis_matrix("bilinear", 4, 9).shape == (9, 4)
