@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from npgradcam._version import __version__
 
 if TYPE_CHECKING:
-    from . import errors, images, kernels, layers, maps, methods, models, rules, testing
+    from . import errors, images, kernels, layers, maps, methods, models, rules, study, testing
     from .errors import NpGradcamError
     from .methods.backprop import backprop
     from .methods.cam import cam
@@ -29,12 +29,13 @@ if TYPE_CHECKING:
     from .models.model import Model
     from .models.saved import save
     from .network import Network, Node, Tape
+    from .study.trace import Trace, trace
 
 __all__ = [
-    "Model", "Network", "Node", "NpGradcamError", "Tape", "__version__", "backprop", "build", "cam",
+    "Model", "Network", "Node", "NpGradcamError", "Tape", "Trace", "__version__", "backprop", "build", "cam",
     "counterfactual_grad_cam", "default_layer", "errors", "grad_cam", "grad_cam_plus_plus", "guided_grad_cam",
     "hires_cam", "images", "kernels", "layer_cam", "layers", "load", "maps", "methods", "models", "rules", "save",
-    "testing", "xgrad_cam",
+    "study", "testing", "trace", "xgrad_cam",
 ]
 
 _HOME = {
@@ -42,6 +43,7 @@ _HOME = {
     "grad_cam": "methods", "grad_cam_plus_plus": "methods", "guided_grad_cam": "methods", "hires_cam": "methods",
     "layer_cam": "methods", "xgrad_cam": "methods", "Model": "models", "build": "models", "load": "models",
     "save": "models", "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
+    "Trace": "study", "trace": "study",
 }
 
 
