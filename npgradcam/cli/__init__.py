@@ -1,4 +1,4 @@
-"""The command line: `npgradcam explain`, `predict`, `layers` and `models`; errors are one sentence and an exit code."""
+"""The command line: `npgradcam explain`, `study`, `predict`, `layers`, `models`; errors are a sentence and a code."""
 
 from __future__ import annotations
 
@@ -69,6 +69,10 @@ def _command(options: Namespace) -> int:
         from npgradcam.cli.predict import predict
 
         return predict(options)
+    if options.command == "study":
+        from npgradcam.cli.study import study
+
+        return study(options)
     if options.command == "models":
         from npgradcam.cli.models import models
 

@@ -79,7 +79,7 @@ def page(traces: Trace | Sequence[Trace], image: Prepared | None = None, *, name
     if lang not in LANGUAGES:
         raise NpGradcamError(f"lang: expected one of {', '.join(LANGUAGES)}, got {lang!r}")
     if not several or any(t.tape is not several[0].tape or t.target != several[0].target for t in several):
-        raise NpGradcamError("page: expected traces of one forward pass and the same classes; give trace() the same tape")
+        raise NpGradcamError("page: expected traces of one forward and the same classes; give trace() the same tape")
     if several[0].tape.logits.ndim != 2:
         raise TargetError(f"page: expected logits (1, classes), got {several[0].tape.logits.shape}; use trace().text()")
     shown, data = gather(several, image, name, sha256, lang, budget)
@@ -98,7 +98,7 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
     layers = pictures.by_layer(traces)
     left = budget - 120_000 - stored(*guided) - sum(map(len, shown.values()))
     left -= sum(len(p) for group in (*by_rule.values(), *layers) for p in group)
-    each = max(20_000, left // len(traces) // 2)  # half for A and its gradients, half for what lies behind them
+    each = max(5_000, left // len(traces) // 2)  # half for A and its gradients, half for what lies behind them
     ranked = _ranked(t)
     channels = t.grad_cam.preprocessing.channels if t.grad_cam.preprocessing else "RGB"
     data: dict[str, Any] = {
@@ -107,7 +107,7 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
         "top": [asdict(p) for p in sorted(ranked.values(), key=lambda p: p.rank) if p.rank <= 5 or p.index in t.target],
         "logits": tensor(t.tape.logits[0]), "probabilities": _softmax(t), "output": t.tape.output,
         "size": list(t.upsampled.shape[1:]), "channels": list(channels) if channels != "grey" else ["grey"],
-        "layers": [layer_data(one, each) for one in traces], "network": network_data(traces),
+        "layers": [layer_data(one, each) for one in traces], "network": network_data(t),
         "guided": guided, "products": products, "pictures": {**by_rule, "layers": layers},
         "tables": {"turbo": TURBO.rgb.ravel().tolist(), "signed": BLUE_WHITE_RED.rgb.ravel().tolist()},
         "filled": _filled(t, name, sha256, ranked),
@@ -175,8 +175,8 @@ def _guided(t: Trace) -> tuple[list[dict[str, Any]], list[list[list[float]]], An
         tensors.append(tensor(what))
         products.append(found)
         if row == 0:
-            drawn = maps.signal_image(product, maps.signal_limit(product) or None,
-                                      "BGR" if signal.preprocessing and signal.preprocessing.channels == "BGR" else "RGB")
+            channels = "BGR" if signal.preprocessing and signal.preprocessing.channels == "BGR" else "RGB"
+            drawn = maps.signal_image(product, maps.signal_limit(product) or None, channels)
     return tensors, products, drawn
 
 

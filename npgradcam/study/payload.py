@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
 import numpy as np
 
 from npgradcam.errors import NpGradcamError
+from npgradcam.kernels import resolve
 from npgradcam.layers import BatchNorm2d, Conv2d, Linear
 from npgradcam.methods import NoCamHeadError
 from npgradcam.methods.cam import cam_head
 from npgradcam.methods.start import network_of
 from npgradcam.methods.why import in_order
-from npgradcam.kernels import resolve
 
 from .cell import way_back
 from .encode import stored, tensor
@@ -24,6 +23,13 @@ from .trace import Trace
 
 STRONGEST = 8  # channels whose cells can be followed down to the kernel
 PROBES = 64  # pixels whose interpolation the page checks
+EQUATIONS = {
+    "Conv2d": "y[o,i,j] = b[o] + Σ_c,u,v w[o,c,u,v] x[c, s·i + d·u − p, s·j + d·v − p]",
+    "ReLU": "y = max(x, 0)", "ReLU6": "y = min(max(x, 0), 6)", "BatchNorm2d": "y = γ (x − μ) / √(σ² + ε) + β",
+    "MaxPool2d": "y[i,j] = max_u,v x[s·i + u − p, s·j + v − p]", "Add": "y = a + b", "Linear": "y = W x + b",
+    "AvgPool2d": "y[i,j] = mean_u,v x[s·i + u − p, s·j + v − p]", "GlobalAvgPool2d": "y = 1/Z Σ_i,j x[i,j]",
+    "Concat": "y = (a, b, …)", "Flatten": "y = x", "Dropout": "y = x", "Identity": "y = x",
+}
 
 
 def layer_data(t: Trace, budget: int) -> dict[str, Any]:
@@ -53,9 +59,18 @@ def layer_data(t: Trace, budget: int) -> dict[str, Any]:
         "rest": tensor(np.stack(rest), "<f8") if len(dropped) else None,
         "signed": tensor(t.signed_cam, "<f8"), "probes": _probes(t),
         "peak": [float(up.max()) for up in t.upsampled], "notes": [t.grad_cam.note(row) for row in range(R)],
-        "head": _head(t), "behind": _behind(t, order[:STRONGEST], budget), "receipt": receipt(t),
+        "head": _head(t), "behind": _behind(t, _followed(t, order), budget), "receipt": receipt(t),
         "rules": [rule_cells(t, row) for row in range(R)],
     }
+
+
+def _followed(t: Trace, order: Any) -> list[int]:
+    """The maps that can be followed down to the kernel: the strongest of each class's hottest cell, and over all."""
+    found: dict[int, None] = {}
+    for row in range(len(t.target)):
+        hot = t.contributions(row).reshape(len(order), -1)[:, t.signed_cam[row].argmax()]
+        found |= dict.fromkeys(int(k) for k in np.argsort(-hot, kind="stable")[: STRONGEST // 2 // len(t.target) + 1])
+    return list(found | dict.fromkeys(int(k) for k in order))[:STRONGEST]
 
 
 def _probes(t: Trace) -> list[list[list[float]]]:
@@ -129,17 +144,19 @@ def check_cap(size: int, cap: int) -> None:
         )
 
 
-def network_data(traces: Sequence[Trace]) -> list[dict[str, Any]]:
-    """Name, kind, shape, parameters and settings of every layer on the way."""
-    t = traces[0]
+def network_data(t: Trace) -> list[dict[str, Any]]:
+    """Name, kind, equation, shape, parameters and settings of every layer, and what flows forward and back."""
     network = network_of(t.net)
     found = []
     for name, x in t.outputs.items():
         layer = None if name in network.inputs else network[name].layer
+        kind = "input" if layer is None else type(layer).__name__
+        flows = {rule: [float(np.abs(row).max()) for row in signals[name]] if name in signals else None
+                 for rule, signals in t.signals.items()}
         found.append({
-            "name": name, "kind": "input" if layer is None else type(layer).__name__, "shape": list(x.shape),
+            "name": name, "kind": kind, "equation": EQUATIONS.get(kind, ""), "shape": list(x.shape),
             "parameters": 0 if layer is None else sum(p.size for p in layer.parameters.values()),
-            "about": "" if layer is None else repr(layer),
+            "about": "" if layer is None else repr(layer), "signals": flows,
             "low": float(x.min()) if x.size else 0.0, "high": float(x.max()) if x.size else 0.0,
         })
     return found

@@ -23,7 +23,7 @@ FRAME = (255, 212, 0)
 
 
 def as_seen(t: Trace) -> Pixels:
-    """Return the network's input as a picture (H, W, 3): through its preprocessing, or grey from smallest to largest."""
+    """Return the network's input as a picture (H, W, 3): back through its preprocessing, or grey by its range."""
     layout = getattr(t.net, "layout", "NCHW")
     x = t.outputs[network_of(t.net).inputs[0]].transpose([layout.index(axis) for axis in "NCHW"])
     preprocessing = t.grad_cam.preprocessing
@@ -95,7 +95,7 @@ def by_layer(traces: Sequence[Trace]) -> list[list[str]]:
 
 
 def _every(t: Trace) -> int:
-    return max(1, -(-t.upsampled.shape[2] // 224))
+    return max(1, -(-int(t.upsampled.shape[2]) // 224))
 
 
 def by_rule(t: Trace) -> dict[str, list[str]]:

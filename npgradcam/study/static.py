@@ -47,9 +47,11 @@ def tables(t: Trace, data: dict[str, Any], say: Say) -> dict[str, str]:
             [(f"{p['label']} ({p['index']})", p["rank"], p["logit"], p["probability"]) for p in top],
             next((n for n, p in enumerate(top) if p["index"] == chosen["index"]), -1)),
         "network": table(
-            [say("head.layer"), say("head.kind"), say("head.shape"), say("head.parameters"), say("head.range")],
+            [say("head.layer"), say("head.kind"), say("head.shape"), say("head.parameters"), say("head.range"),
+             *data["network"][0]["signals"]],
             [(n["name"], n["kind"], " × ".join(map(str, n["shape"])), f"{n['parameters']:,}",
-              f"{shown(n['low'])} … {shown(n['high'])}") for n in data["network"]],
+              f"{n['low']:.3g} … {n['high']:.3g}", *(f"{s[0]:.3g}" if s else "" for s in n["signals"].values()))
+             for n in data["network"]],
             next(n for n, node in enumerate(data["network"]) if node["name"] == layer["name"])),
         "receipt": table(
             [say("head.cell"), "h", say("head.measured"), say("head.gradient"), say("head.error")],

@@ -141,4 +141,14 @@ const explain = {
   },
 
   sandbox: () => explain.sum(),
+
+  // the sheet of a layer: `at` is its place in the network
+  layer(at) {
+    const node = /^\d+$/.test(at ?? "") ? data.network[at] : null;
+    if (!node) return null;
+    const rows = [[say("head.kind"), node.kind], [say("head.shape"), node.shape.join(" × ")], [say("head.parameters"), node.parameters.toLocaleString("en")],
+      [say("head.range"), `${number(node.low)} … ${number(node.high)}`]];
+    for (const [rule, most] of Object.entries(node.signals)) if (most) rows.push([`max |${rule}|`, most[state.c]]);
+    return { title: node.name, formula: [node.equation, node.about].filter(Boolean).join("\n"), parts: [listing(["", node.name], rows.map((cells) => ({ cells })))] };
+  },
 };

@@ -98,8 +98,10 @@ function close() {
 
 function showWords() {
   document.documentElement.lang = state.lang;
-  document.querySelectorAll("[data-words]").forEach((e) => { e.textContent = say(e.dataset.words, data.filled); });
-  document.querySelectorAll("[data-text]").forEach((e) => { if (words[e.dataset.text]) e.textContent = say(e.dataset.text, data.filled); });
+  const { label, logit, probability } = data.classes[state.c];
+  const filled = { ...data.filled, label, logit: Number(logit.toPrecision(4)), probability: Number(probability.toPrecision(4)) };
+  document.querySelectorAll("[data-words]").forEach((e) => { e.textContent = say(e.dataset.words, filled); });
+  document.querySelectorAll("[data-text]").forEach((e) => { if (words[e.dataset.text]) e.textContent = say(e.dataset.text, filled); });
   document.querySelectorAll("[data-label]").forEach((e) => e.setAttribute("aria-label", say(e.dataset.label)));
   document.querySelectorAll("[data-lang]").forEach((b) => b.setAttribute("aria-pressed", b.dataset.lang === state.lang));
 }
@@ -117,7 +119,8 @@ function showGallery() {
   const layer = layerNow(), Z = layer.shape[1] * layer.shape[2], gallery = document.getElementById("gallery");
   gallery.replaceChildren(...layer.order.slice(0, 24).map((k) => {
     const button = element("button", undefined, { type: "button", title: `k = ${k}` }), canvas = element("canvas"), place = maths.place(layer, k);
-    paint(canvas, layer.A.values.subarray(place * Z, (place + 1) * Z), layer.shape[2], false);
+    const values = layer.A.values.subarray(place * Z, (place + 1) * Z);
+    paint(canvas, values, layer.shape[2], hasSigns(values));
     canvas.setAttribute("aria-hidden", "true");
     button.append(canvas, k_(k));
     button.setAttribute("aria-pressed", k === state.k);
@@ -146,13 +149,16 @@ function showBars() {
   document.querySelector('[data-open="alpha"]').textContent = text;
 }
 
+const TITLES = { A: "maps.title", dA: "gradients.title", logit: "head.logit", softmax: "head.probability" };
+const untold = (text) => text.replace(/^\d+\. /, "");
+
 function showArithmetic() {
-  const found = Object.hasOwn(explain, state.open) ? explain[state.open]() : null;
-  const title = { alpha: "alpha.title", A: "maps.title", dA: "gradients.title", guided: "guided.title", logit: "head.logit", softmax: "head.probability" }[state.open] ?? state.open + ".title";
+  const [kind, at] = state.open.split("."), found = Object.hasOwn(explain, kind) ? explain[kind](at) : null;
   document.body.classList.toggle("open", found !== null);
-  document.getElementById("arithmetic-title").textContent = found ? say(title).replace(/^\d+\. /, "") : say("arithmetic");
+  document.getElementById("arithmetic-title").textContent = found ? found.title ?? untold(say(TITLES[kind] ?? kind + ".title")) : say("arithmetic");
   document.getElementById("formula").textContent = found ? found.formula : say("arithmetic.empty");
   document.getElementById("terms").replaceChildren(...(found ? found.parts : []));
+  document.querySelectorAll("[data-instance]").forEach((line) => { line.textContent = explain[line.dataset.instance]().formula.split("\n")[0]; });
 }
 
 function showTables() {
@@ -196,4 +202,9 @@ async function start() {
   document.body.dataset.ready = "1";
 }
 
-start();
+start().catch((error) => {  // say so, rather than leave half a page that looks whole
+  const badge = document.getElementById("badge");
+  badge.className = "bad";
+  badge.removeAttribute("data-words");
+  badge.textContent = `✗ ${error}`;
+});

@@ -7,10 +7,11 @@ const say = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => 
 
 function number(v) {
   if (v === 0 || Number.isNaN(v)) return String(Math.abs(v));
-  const text = Number(v.toPrecision(6));
-  return (Math.abs(v) >= 1e-4 && Math.abs(v) < 1e7 ? String(text) : text.toExponential()).replace("-", "−");
+  const six = Number(v.toPrecision(6));
+  return (Math.abs(v) >= 1e-4 && Math.abs(v) < 1e7 ? String(six) : six.toExponential()).replaceAll("-", "−");
 }
 
+const brief = (v) => number(Number(v.toPrecision(3)));
 const small = (v) => (v === 0 ? "0" : v.toExponential(1).replace("-", "−"));
 
 const layerNow = () => data.layers[state.l];
@@ -52,7 +53,7 @@ function read() {
   state.h = whole(px[0], 0, H - 1, Math.min(H - 1, Math.floor((state.i + 0.5) * H / I)));
   state.w = whole(px[1], 0, W - 1, Math.min(W - 1, Math.floor((state.j + 0.5) * W / J)));
   state.open = asked.get("open") ?? "";
-  state.lang = data.words[asked.get("lang")] ? asked.get("lang") : data.lang;
+  state.lang = Object.hasOwn(data.words, asked.get("lang") ?? "") ? asked.get("lang") : data.lang;
   words = data.words[state.lang];
 }
 

@@ -18,16 +18,21 @@ function tables() {
     if (row.className) opener(row.cells[2], row.cells[2].textContent, "logit");
     if (data.probabilities) opener(row.cells[3], row.cells[3].textContent, "softmax");
   });
-  fill("network", [say("head.layer"), say("head.kind"), say("head.shape"), say("head.parameters"), say("head.range")],
-    data.network.map((n) => ({ cells: [n.name, n.kind, n.shape.join(" × "), n.parameters.toLocaleString("en"), `${number(n.low)} … ${number(n.high)}`], chosen: n.name === layer.name })));
-  document.querySelectorAll('[data-table="network"] tbody tr').forEach((row, n) => { row.title = data.network[n].about; });
+  const rules = ["gradient", "deconvnet", "guided"];
+  fill("network", [say("head.layer"), say("head.kind"), say("head.shape"), say("head.parameters"), say("head.range"), ...rules],
+    data.network.map((n, at) => ({
+      cells: [n.name, n.kind, n.shape.join(" × "), n.parameters.toLocaleString("en"), `${brief(n.low)} … ${brief(n.high)}`,
+        ...rules.map((rule) => (n.signals[rule] ? brief(n.signals[rule][state.c]) : ""))],
+      go: { open: "layer." + at }, chosen: n.name === layer.name })));
   fill("receipt", [say("head.cell"), "h", say("head.measured"), say("head.gradient"), say("head.error")],
     layer.receipt.filter((r) => r.row === state.c).map((r) => ({ cells: [`${k_(r.k)} (${r.i}, ${r.j})`, r.h, r.measured, r.gradient, small(r.error)], go: { k: r.k, i: r.i, j: r.j, open: "dA" } })));
   fill("rules", [say("head.cell"), "x", "s", "slope", "gradient", "deconvnet", "guided"],
     layer.rules[state.c].map((r) => ({ cells: [`${r.layer}[${r.at.join(", ")}]`, r.x, r.signal, r.slope, r.passed.gradient, r.passed.deconvnet, r.passed.guided] })));
   document.querySelector('[data-gallery="layers"]').replaceChildren(...data.layers.map((one, l) => {
-    const figure = element("figure"), image = element("img", undefined, { src: data.pictures.layers[l][state.c], alt: one.name });
-    figure.append(image, element("figcaption", `${one.name}, ${one.shape[1]} × ${one.shape[2]}`));
-    return figure;
+    const button = element("button", undefined, { type: "button" });
+    button.append(element("img", undefined, { src: data.pictures.layers[l][state.c], alt: "" }), `${one.name}, ${one.shape[1]} × ${one.shape[2]}`);
+    button.setAttribute("aria-pressed", l === state.l);
+    button.addEventListener("click", () => choose({ l }));
+    return button;
   }));
 }
