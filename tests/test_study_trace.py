@@ -48,7 +48,10 @@ def test_there_is_a_signal_at_every_layer_under_each_rule_and_it_is_the_one_of_b
     assert set(shapes.outputs) == {"input", *(node.name for node in network.nodes)}
     for rule, signals in shapes.signals.items():
         assert set(signals) == set(shapes.outputs)
-        np.testing.assert_array_equal(signals["input"], shapes.at_input(rule).signal)
+        own = ng.backprop(shapes.net, shapes.outputs["input"], [[0, 1, 2]], rule)
+        at_input = shapes.at_input(rule)
+        np.testing.assert_array_equal(signals["input"], own.signal)
+        assert (repr(at_input), at_input.label(2)) == (repr(own), own.label(2))
     np.testing.assert_array_equal(shapes.signals["gradient"]["relu3"], shapes.gradients)
     assert (shapes.signals["guided"]["conv1"] >= 0).all()
 
@@ -132,3 +135,21 @@ def test_each_relative_adds_up_cell_by_cell(method):
     e = method(net, net.preprocess(ng.images.sample("two_shapes")))
     for i, j in ((0, 0), (6, 5), (15, 3)):
         assert abs(e.why(i, j).total - e.signed_cam[0, i, j]) <= 1e-5 * np.abs(e.signed_cam).max()
+
+
+def test_results_show_themselves_in_a_notebook_and_labels_stay_text():
+    net = study_net.model(("<b>cat", "cup"))
+    e = ng.grad_cam(net, study_net.X, [[0, 1]])
+    html = e._repr_html_()
+    assert html.count("<img ") == 2
+    assert "&lt;b&gt;cat" in html
+    assert "<b>" not in html
+    assert "of relu" in html
+    assert len(html) < 20_000
+    many = ng.grad_cam(net, np.concatenate([study_net.X] * 9))
+    assert "1 more rows" in many._repr_html_()
+    nothing = ng.grad_cam(net, np.zeros_like(study_net.X), "cup")
+    assert "no cell of relu has positive evidence" in nothing._repr_html_()
+    trace = ng.trace(net, study_net.X)._repr_html_()
+    assert "<pre>1. The network" in trace
+    assert "<b>" not in trace

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,11 @@ from numpy.typing import NDArray
 
 from npgradcam import maps, rules
 from npgradcam.errors import ShapeError
-from npgradcam.methods import ClassActivationMap, InputSignal, backprop, grad_cam
+from npgradcam.methods import ClassActivationMap, InputSignal, grad_cam
+from npgradcam.methods.backprop import NAMES
 from npgradcam.methods.grad_cam import maps_and_gradients
-from npgradcam.methods.start import Images, Score, explained_output, layer_of, network_of
+from npgradcam.methods.records import about
+from npgradcam.methods.start import Images, Score, explained_output, layer_of, layout_of, network_of
 from npgradcam.methods.target import rows
 from npgradcam.methods.why import Why, contributions, in_order, why_of
 from npgradcam.models import Model
@@ -104,8 +107,14 @@ class Trace:
         return found
 
     def at_input(self, rule: str) -> InputSignal:
-        """Return the signal at the input under a rule, as `backprop` does."""
-        return backprop(self.net, self.tape, [list(self.target)], rule)
+        """Return the signal at the input under a rule: what `backprop` returns."""
+        network, tape = network_of(self.net), self.tape
+        name = network.inputs[0]
+        return InputSignal(
+            **about(self.net, tape, rows(tape, [list(self.target)]), NAMES[rule]), rule=rule,
+            signal=self.signals[rule][name], gates=len(network.rectifiers(tape.output, name)),
+            layout=layout_of(tape, name) or "NCHW",
+        )
 
     def contributions(self, row: int = 0) -> Wide:
         """alpha^c_k A^k_ij of a row, (K, I, J): what adds up to `signed_cam`."""
@@ -134,6 +143,11 @@ class Trace:
     def __str__(self) -> str:
         """Return the derivation of the strongest cell of the first class."""
         return self.text()
+
+    def _repr_html_(self) -> str:
+        """Show the maps and the derivation of the strongest cell in a notebook."""
+        steps = f"<summary>{escape(repr(self))}</summary><pre>{escape(str(self))}</pre>"
+        return f"{self.grad_cam._repr_html_()}<details>{steps}</details>"
 
     def __repr__(self) -> str:
         """Return one line."""

@@ -164,7 +164,8 @@ function showArithmetic() {
 function showTables() {
   tables();
   const layer = layerNow(), S = maths.signed(layer, state.c), cut = S.filter((v) => v < 0).length;
-  document.getElementById("empty").textContent = (layer.notes[state.c] ? layer.notes[state.c] + " " : "") + say("relu.cut", { cut, all: S.length });
+  document.getElementById("empty").textContent = layer.notes[state.c];
+  document.getElementById("cut").textContent = say("relu.cut", { cut, all: S.length });
   for (const rule of ["gradient", "deconvnet", "guided"]) {
     const image = document.querySelector(`[data-picture="${rule}"]`), source = data.pictures[rule]?.[state.c];
     if (source) image.src = source;
