@@ -37,6 +37,8 @@ def test_the_same_traces_give_the_same_bytes(shapes, tmp_path):
     trace, prepared = shapes
     sizes = [write_page(tmp_path / name, trace, prepared, name="two_shapes") for name in "ab"]
     assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    packed = base64.b64decode(data_of((tmp_path / "a").read_text("utf-8"))["layers"][0]["A"]["data"])
+    assert packed[4:8] == bytes(4)  # gzip's date: none
     assert sizes[0] == (tmp_path / "a").stat().st_size < 500_000
 
 

@@ -43,6 +43,15 @@ def test_contributions_add_up_exactly_to_the_map(shapes):
     assert relative(shapes.signed_cam, shapes.grad_cam.signed_cam) < 1e-5
 
 
+def test_alpha_is_the_mean_of_a_maps_gradients_to_the_last_digit(shapes):
+    trace = ng.trace(shapes.net, shapes.tape, [0], "relu1")  # where the gradients of a map differ
+    for k in range(len(trace.activations)):
+        total = 0.0
+        for g in trace.gradients[0, k].ravel().tolist():
+            total += g
+        assert trace.alpha[0, k] == total / trace.gradients[0, k].size
+
+
 def test_there_is_a_signal_at_every_layer_under_each_rule_and_it_is_the_one_of_backprop(shapes):
     network = shapes.tape.network
     assert set(shapes.outputs) == {"input", *(node.name for node in network.nodes)}
