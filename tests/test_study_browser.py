@@ -121,7 +121,7 @@ def test_the_class_and_the_language_change_everything_that_depends_on_them(page)
     page.choose("#class", "1")
     page.wait(lambda: "c=1" in page.fragment)
     page.wait(lambda: "= 2" in page.text("#formula"))
-    assert "cup, with a score of 3" in page.text(".lead")
+    assert "gives cup a score of 3" in page.text(".lead")
     page.find('[data-lang="ko"]').click()
     page.wait(lambda: page.find("html").get_attribute("lang") == "ko")
     assert page.text("#h-sum") == "7. 모든 맵의 합"
