@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def tensor(array: NDArray[Any], dtype: str = "<f4") -> dict[str, Any]:
+def tensor(array: NDArray[Any]) -> dict[str, Any]:
     """Return an array as JSON: little-endian numbers, gzip without a date, base64, and the SHA-256 of the numbers."""
+    dtype = "<f8" if array.dtype == np.float64 else "<f4"  # never less than what was computed
     raw = np.ascontiguousarray(array, dtype).tobytes()
     return {
         "dtype": dtype, "shape": list(array.shape), "encoding": "gzip+base64",

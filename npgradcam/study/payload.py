@@ -55,9 +55,9 @@ def layer_data(t: Trace, budget: int) -> dict[str, Any]:
     return {
         "name": t.layer, "kind": type(network_of(t.net)[t.layer].layer).__name__, "shape": [K, I, J],
         "kept": kept.tolist(), "order": [int(k) for k in order if k in set(kept.tolist())],
-        "A": A, "dA": dA, "alpha": tensor(t.alpha, "<f8"),
-        "rest": tensor(np.stack(rest), "<f8") if len(dropped) else None,
-        "signed": tensor(t.signed_cam, "<f8"), "probes": _probes(t),
+        "A": A, "dA": dA, "alpha": tensor(t.alpha),
+        "rest": tensor(np.stack(rest)) if len(dropped) else None,
+        "signed": tensor(t.signed_cam), "probes": _probes(t),
         "peak": [float(up.max()) for up in t.upsampled], "notes": [t.grad_cam.note(row) for row in range(R)],
         "head": _head(t), "behind": _behind(t, _followed(t, order), budget), "receipt": receipt(t),
         "rules": [rule_cells(t, row) for row in range(R)],
