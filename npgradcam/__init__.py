@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from npgradcam._version import __version__
 
 if TYPE_CHECKING:
-    from . import errors, images, kernels, layers, maps, methods, models, rules, testing
+    from . import errors, images, kernels, layers, maps, methods, models, rules, study, testing
     from .convention import Convention, conventions
     from .diagnosis import Diagnosis
     from .diagnosis.diagnose import diagnose
@@ -32,12 +32,13 @@ if TYPE_CHECKING:
     from .models.model import Model
     from .models.saved import save
     from .network import Network, Node, Tape
+    from .study.trace import Trace, trace
 
 __all__ = [
-    "Convention", "Diagnosis", "Model", "Network", "Node", "NpGradcamError", "Tape", "__version__", "backprop",
-    "build", "cam", "conventions", "counterfactual_grad_cam", "default_layer", "diagnose", "errors", "grad_cam",
-    "grad_cam_plus_plus", "guided_grad_cam", "hires_cam", "images", "kernels", "layer_cam", "layers", "load", "maps",
-    "methods", "models", "rules", "save", "testing", "xgrad_cam",
+    "Convention", "Diagnosis", "Model", "Network", "Node", "NpGradcamError", "Tape", "Trace", "__version__",
+    "backprop", "build", "cam", "conventions", "counterfactual_grad_cam", "default_layer", "diagnose", "errors",
+    "grad_cam", "grad_cam_plus_plus", "guided_grad_cam", "hires_cam", "images", "kernels", "layer_cam", "layers",
+    "load", "maps", "methods", "models", "rules", "save", "study", "testing", "trace", "xgrad_cam",
 ]
 
 _HOME = {
@@ -46,6 +47,7 @@ _HOME = {
     "layer_cam": "methods", "xgrad_cam": "methods", "Model": "models", "build": "models", "load": "models",
     "save": "models.saved", "Convention": "convention", "conventions": "convention", "Diagnosis": "diagnosis",
     "diagnose": "diagnosis", "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
+    "Trace": "study", "trace": "study",
 }
 
 

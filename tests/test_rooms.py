@@ -17,7 +17,7 @@ ROOT = Path(npgradcam.__file__).parent
 # Rooms in their order. A module of another name belongs to the room named here.
 ROOMS = [
     "_version", "errors", "writing", "typing", "kernels", "rules", "layers", "network", "rewrites", "formats", "images",
-    "colours", "maps", "figure", "models", "methods", "convention", "diagnosis",
+    "colours", "maps", "figure", "models", "methods", "convention", "diagnosis", "study",
     "testing", "__init__", "cli", "__main__",
 ]
 LODGERS = {

@@ -43,6 +43,7 @@ examples:
   npgradcam explain cat.jpg --class "tiger cat" --class 967    for two classes, side by side in grid.png
   npgradcam explain *.jpg --method grad-cam --top-k 3          one method, the three best classes of each
   npgradcam explain --sample chelsea --model shapes            a small network that needs no download
+  npgradcam study cat.jpg -o why.html                          every step of it, as a page to click
   npgradcam predict cat.jpg                                    what the network sees in it
   npgradcam layers                                             what --layer can name
   npgradcam profile                                            where the milliseconds go
@@ -71,6 +72,16 @@ presets for --preprocess (H x W is the network's input):
 
 exit codes: 0 done; 2 usage, unknown class or layer, a folder that exists or cannot be written; 3 the model, its weights
 or labels; 4 a photograph (the others are done); 130 Ctrl-C (nothing is left half done); 1 a fault of npgradcam
+"""
+_STUDY = """\
+Writes one self-contained page (why.html) with every number between the photograph and its Grad-CAM map: click one, and
+see the arithmetic that made it. It asks nothing of any server, and checks its own numbers when it is opened.
+
+examples:
+  npgradcam study --sample cat_and_coffee --class "Egyptian cat" --class espresso -o why.html
+  npgradcam study cat.jpg --layer blocks.4.add --layer blocks.10.add --layer head.relu    shallow to deep
+  npgradcam study --sample two_shapes --model shapes --text --cell 6,5 --channel 20       in the terminal
+  npgradcam study --sample two_shapes --model shapes --npz steps.npz                      numpy.load reads it
 """
 _PREDICT = """\
 examples:
@@ -145,6 +156,7 @@ def build_parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"npgradcam {__version__}", help="print the version")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     _explain(_command(commands, "explain", "draw why a network says what it says of a photograph", _EXPLAIN))
+    _study(_command(commands, "study", "show every step from a photograph to its map, down to the products", _STUDY))
     _predict(_command(commands, "predict", "print a network's best classes for a photograph", _PREDICT))
     _layers(_command(commands, "layers", "print a network's layers", _LAYERS))
     _diagnose(_command(commands, "diagnose", "find out what explains a map that you computed", _DIAGNOSE))
@@ -204,6 +216,28 @@ def _diagnose(p: Parser) -> None:
     p.add_argument("--picture", type=Path, metavar="FILE",
                    help="a PNG of the map, the nearest one, and their difference")
     _printing(p, "print JSON instead of sentences")
+
+
+def _study(p: Parser) -> None:
+    _photographs(p)
+    what = p.add_argument_group("what to study")
+    what.add_argument("--class", action="append", dest="classes", default=[], metavar="INDEX|LABEL",
+                      help="a class, by number or by name; repeat it (default: the network's first guess)")
+    what.add_argument("--top-k", type=_positive, default=1, metavar="K", help="without --class: the K best classes")
+    what.add_argument("--layer", action="append", default=[], metavar="NAME",
+                      help="the layer whose maps are weighed; repeat it to compare several")
+    what.add_argument("--channel", type=int, metavar="K", help="with --text: the feature map whose numbers are shown")
+    what.add_argument("--cell", metavar="I,J", help="with --text: the cell whose numbers are shown")
+    _model(p)
+    result = p.add_argument_group("where it goes")
+    result.add_argument("-o", "--out", type=Path, metavar="FILE", help="the page (default: why.html)")
+    result.add_argument("--text", action="store_true", help="print the steps instead of writing a page")
+    result.add_argument("--npz", type=Path, metavar="FILE", help="write every array instead of a page")
+    result.add_argument("--lang", choices=("en", "ko"), default="en", help="the language it opens in; both are inside")
+    result.add_argument("--budget", type=float, default=5, metavar="MB",
+                        help="how large the page may be (default: 5); maps of least influence are added up in one")
+    result.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    result.add_argument("--quiet", action="store_true", help="only errors, and what --text prints")
 
 
 def _predict(p: Parser) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import io
 import os
 import re
+from base64 import b64encode
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from npgradcam.typing import Array, IntArray
 from npgradcam.writing import whole_file
 
 Picture = NDArray[np.uint8]
+SHOWN = 8  # rows in a notebook
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
@@ -149,11 +152,27 @@ class Explanation:
 
     def _repr_png_(self) -> bytes:
         """Show all rows side by side in a notebook."""
-        from PIL import Image
+        return _png(np.concatenate([self.picture(row) for row in range(len(self))], axis=1))
 
-        buffer = io.BytesIO()
-        Image.fromarray(np.concatenate([self.picture(row) for row in range(len(self))], axis=1)).save(buffer, "PNG")
-        return buffer.getvalue()
+    def _repr_html_(self) -> str:
+        """Show each row in a notebook, at most eight of them: its picture, its class, and what to know of it."""
+        shown = range(min(len(self), SHOWN))
+        figures = "".join(
+            f'<figure style="display:inline-block;margin:0 1em 0 0"><img width="168" style="image-rendering:pixelated" '
+            f'alt="{escape(self.method)}" src="data:image/png;base64,{b64encode(_png(self.picture(row))).decode()}">'
+            f"<figcaption>{escape(self.label(row))}<br>{escape(self.method)}"
+            f"{' of ' + escape(self.layer) if hasattr(self, 'layer') else ''}</figcaption></figure>" for row in shown
+        )
+        rest = f"<p>{len(self) - SHOWN} more rows</p>" if len(self) > SHOWN else ""
+        return f"<div>{figures}{rest}{''.join(f'<p>{escape(note)}</p>' for note in self.notes)}</div>"
+
+
+def _png(picture: Picture) -> bytes:
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def slug(text: str) -> str:

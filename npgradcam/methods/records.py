@@ -17,6 +17,7 @@ from npgradcam.typing import Array
 
 from .explanation import Explanation, Picture
 from .target import Rows
+from .why import Steps, Why, steps, why
 
 COUNTERFACTUAL = "counterfactual-grad-cam"
 
@@ -58,6 +59,15 @@ class ClassActivationMap(Explanation):
     def class_weights(self) -> Array | None:
         """w^c_k, CAM's name for the channels' weights; the same array as `alpha`."""
         return self.alpha
+
+    @property
+    def steps(self) -> Steps:
+        """The steps from A^k to the map, with their equations; prints one a line."""
+        return steps(self)
+
+    def why(self, i: int, j: int, row: int = 0, top: int = 10) -> Why:
+        """Return the arithmetic of one cell: the `top` largest channels of either sign, the rest, the total."""
+        return why(self, i, j, row, top)
 
     def note(self, row: int = 0) -> str:
         """Say so where no cell has positive evidence."""

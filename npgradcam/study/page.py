@@ -1,0 +1,223 @@
+"""The page: one file that needs no server and asks nobody for anything."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import cache
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from npgradcam._version import __version__
+from npgradcam.colours import BLUE_WHITE_RED, TURBO
+from npgradcam.errors import NpGradcamError, TargetError
+from npgradcam.images import Prepared
+from npgradcam.methods.start import network_of
+from npgradcam.models import Model
+from npgradcam.models.model import Prediction
+from npgradcam.writing import whole_file
+
+from . import pictures, static
+from .encode import stored, tensor
+from .payload import check_cap, layer_data, network_data
+from .trace import Trace
+
+SCHEMA = 1
+BUDGET, CAP = 5_000_000, 20_000_000  # bytes: what a page aims at, and what it never exceeds
+LANGUAGES = ("en", "ko")
+SCRIPTS = ("tensors", "maths", "state", "views", "arithmetic", "behind", "check", "sandbox", "tables", "main")
+HERE = Path(__file__).parent
+
+
+def write_page(path: str | os.PathLike[str], traces: Trace | Sequence[Trace], image: Prepared | None = None, *,
+               name: str = "image", sha256: str = "", lang: str = "en", budget: int = BUDGET) -> int:
+    """Write the page of one image's traces, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+    traces : Trace, or sequence of Trace
+        Of the same forward pass and classes, one for each layer; the first is shown first.
+    image : Prepared, optional
+        The photograph, from `net.prepare`.
+    name, sha256 : str
+        What to call the photograph, and the digest of its file.
+    lang : {"en", "ko"}
+        The language it opens in; both are inside.
+    budget : int
+        Bytes it may take; maps of the least influence are added up in one, so that every sum is whole.
+
+    Returns
+    -------
+    int
+        How many bytes it has. The same traces give the same bytes.
+
+    Raises
+    ------
+    NpGradcamError
+        If the traces do not belong together, or the page would exceed 20 MB.
+    """
+    text = page(traces, image, name=name, sha256=sha256, lang=lang, budget=budget).encode("utf-8")
+    check_cap(len(text), CAP)
+    with whole_file(path) as file:
+        file.write(text)
+    return len(text)
+
+
+def page(traces: Trace | Sequence[Trace], image: Prepared | None = None, *, name: str = "image", sha256: str = "",
+         lang: str = "en", budget: int = BUDGET) -> str:
+    """Return the page as text; see `write_page`."""
+    several = (traces,) if isinstance(traces, Trace) else tuple(traces)
+    if lang not in LANGUAGES:
+        raise NpGradcamError(f"lang: expected one of {', '.join(LANGUAGES)}, got {lang!r}")
+    if not several or any(t.tape is not several[0].tape or t.target != several[0].target for t in several):
+        raise NpGradcamError("page: expected traces of one forward and the same classes; give trace() the same tape")
+    if several[0].tape.logits.ndim != 2:
+        raise TargetError(f"page: expected logits (1, classes), got {several[0].tape.logits.shape}; use trace().text()")
+    shown, data = gather(several, image, name, sha256, lang, budget)
+    return assemble(shown, data, several[0], lang)
+
+
+def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256: str, lang: str,
+           budget: int) -> tuple[dict[str, str], dict[str, Any]]:
+    """Return the pictures by name, and all data of a page."""
+    t = traces[0]
+    by_rule = pictures.by_rule(t)
+    guided, products, drawn = _guided(t) if by_rule else ([], [], None)
+    if stored(*guided) > budget // 3:  # the arithmetic of single pixels is the first thing to go
+        guided, products = [], []
+    shown = pictures.static_pictures(t, image, by_rule, drawn)
+    layers = pictures.by_layer(traces)
+    left = budget - 120_000 - stored(*guided) - sum(map(len, shown.values()))
+    left -= sum(len(p) for group in (*by_rule.values(), *layers) for p in group)
+    each = max(5_000, left // len(traces) // 2)  # half for A and its gradients, half for what lies behind them
+    ranked = _ranked(t)
+    channels = t.grad_cam.preprocessing.channels if t.grad_cam.preprocessing else "RGB"
+    data: dict[str, Any] = {
+        "schema": SCHEMA, "lang": lang, "words": {one: words(one) for one in LANGUAGES},
+        "classes": [asdict(ranked[c]) for c in t.target],
+        "top": [asdict(p) for p in sorted(ranked.values(), key=lambda p: p.rank) if p.rank <= 5 or p.index in t.target],
+        "logits": tensor(t.tape.logits[0]), "probabilities": _softmax(t), "output": t.tape.output,
+        "size": list(t.upsampled.shape[1:]), "channels": list(channels) if channels != "grey" else ["grey"],
+        "layers": [layer_data(one, each) for one in traces], "network": network_data(t),
+        "guided": guided, "products": products, "pictures": {**by_rule, "layers": layers},
+        "tables": {"turbo": TURBO.rgb.ravel().tolist(), "signed": BLUE_WHITE_RED.rgb.ravel().tolist()},
+        "filled": _filled(t, name, sha256, ranked),
+    }
+    return shown, data
+
+
+def assemble(shown: dict[str, str], data: dict[str, Any], t: Trace, lang: str) -> str:
+    """Put words, tables, pictures, style and script into the page's skeleton. All text is escaped."""
+    spoken, filled = data["words"][lang], data["filled"]
+
+    def say(key: str, **values: Any) -> str:
+        return fill(spoken[key], {**filled, **values})
+
+    style, script = part("style.css"), "\n".join(part(f"{name}.js") for name in SCRIPTS)
+    script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
+    policy = (
+        f"default-src 'none'; img-src data:; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "form-action 'none'; base-uri 'none'"
+    )
+    said = {**static.tables(t, data, say)}
+    note = t.grad_cam.note(0)
+    html = part("page.html").replace('<html lang="">', f'<html lang="{lang}">')
+    html = html.replace('content=""', f'content="{policy}"', 1)
+    html = html.replace("<title></title>", f"<title>{escape(say('title'))} — {escape(filled['label'])}</title>")
+    html = re.sub(r'data-words="([\w.]+)">', lambda m: m[0] + escape(say(m[1])), html)
+    html = re.sub(r'data-text="([\w.]+)">', lambda m: m[0] + escape(note if m[1] == "empty" else say(m[1])), html)
+    html = re.sub(r'data-label="([\w.]+)"', lambda m: f'{m[0]} aria-label="{escape(say(m[1]))}"', html)
+    html = re.sub(r'data-table="([\w.]+)">', lambda m: m[0] + said.get(m[1], ""), html)
+    html = re.sub(r'data-picture="(\w+)"', lambda m: _image(m, shown, say), html)
+    html = re.sub(r'data-gallery="layers">', lambda m: m[0] + _gallery(data), html)
+    html = html.replace("<style></style>", f"<style>{style}</style>")
+    as_json = json.dumps(data, ensure_ascii=False, allow_nan=False, sort_keys=True).replace("<", "\\u003c")
+    before, after = html.split('id="npgradcam-data">', 1)
+    return f'{before}id="npgradcam-data">{as_json}{after.replace("<script></script>", f"<script>{script}</script>")}'
+
+
+def _image(match: re.Match[str], shown: dict[str, str], say: Any) -> str:
+    names = {"photograph": "prediction.photograph", "input": "prediction.input", "maps": "maps.static",
+             "gradients": "gradients.static", "weighted": "weighted.static", "signed": "sum.title", "cam": "relu.title",
+             "upsampled": "upsample.title", "overlay": "overlay.title", "guided_grad_cam": "guided.title"}
+    alt = escape(say(names.get(match[1], f"rules.{match[1]}")))
+    return f'{match[0]} alt="{alt}" src="{shown.get(match[1], "data:,")}"'
+
+
+def _gallery(data: dict[str, Any]) -> str:
+    figures = zip(data["layers"], data["pictures"]["layers"], strict=True)
+    return "".join(
+        f'<figure><img alt="{escape(layer["name"])}" src="{pictures[0]}"><figcaption>{escape(layer["name"])}, '
+        f"{layer['shape'][1]} × {layer['shape'][2]}</figcaption></figure>" for layer, pictures in figures
+    )
+
+
+def _guided(t: Trace) -> tuple[list[dict[str, Any]], list[list[list[float]]], Any]:
+    """The guided signal of each class, some products for the check, and the picture of the first product."""
+    from npgradcam import maps
+
+    signal = t.at_input("guided")
+    tensors, products, drawn = [], [], None
+    for row in range(len(t.target)):
+        what = signal.array(row)
+        product = what * t.upsampled[row]  # float32 times float64, as the page multiplies
+        places = np.unique(np.linspace(0, product.size - 1, 64).astype(int))
+        found = [[*map(int, np.unravel_index(p, product.shape)), float(product.ravel()[p])] for p in places]
+        tensors.append(tensor(what))
+        products.append(found)
+        if row == 0:
+            channels = "BGR" if signal.preprocessing and signal.preprocessing.channels == "BGR" else "RGB"
+            drawn = maps.signal_image(product, maps.signal_limit(product) or None, channels)
+    return tensors, products, drawn
+
+
+def _ranked(t: Trace) -> dict[int, Prediction]:
+    model = t.net if isinstance(t.net, Model) else Model("network", network_of(t.net))
+    return {p.index: p for p in model.ranked(t.tape.logits[0], None)}
+
+
+def _softmax(t: Trace) -> bool:
+    """Whether the probabilities are a softmax (otherwise the network ends with a sigmoid)."""
+    last = network_of(t.net).last(network_of(t.net).outputs[0])
+    return last is None or type(last.layer).__name__ != "Sigmoid"
+
+
+def _filled(t: Trace, name: str, sha256: str, ranked: dict[int, Prediction]) -> dict[str, str]:
+    """What is put into the braces of the page's sentences."""
+    first, (H, W) = ranked[t.target[0]], t.upsampled.shape[1:]
+    return {
+        "model": getattr(t.net, "name", "network"), "image": name, "label": t.label(0), "logit": f"{first.logit:.4g}",
+        "probability": f"{first.probability:.4g}", "size": f"{W} × {H}", "version": __version__,
+        "source": getattr(t.net, "source", "") or "—", "sha256": sha256 or "—",
+    }
+
+
+def fill(sentence: str, values: dict[str, Any]) -> str:
+    """Put values into the braces of a sentence; braces in the values stay as they are."""
+    return re.sub(r"\{(\w+)\}", lambda m: str(values.get(m[1], m[0])), sentence)
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
+
+
+@cache
+def part(name: str) -> str:
+    """Return a file of the page."""
+    return (HERE / "page" / name).read_text(encoding="utf-8")
+
+
+@cache
+def words(lang: str) -> dict[str, str]:
+    """Return the sentences of the page in a language."""
+    found: dict[str, str] = json.loads((HERE / "words" / f"{lang}.json").read_text(encoding="utf-8"))
+    return found
