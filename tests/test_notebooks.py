@@ -18,7 +18,7 @@ NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 TOURS = "01_tour", "01_tour_ko"
 
 needs_jupyter = pytest.mark.skipif(
-    None in map(find_spec, ("nbclient", "ipykernel", "matplotlib", "onnx")),
+    None in map(find_spec, ("nbclient", "nbconvert", "ipykernel", "matplotlib", "latex2mathml", "onnx")),
     reason="needs the extras: pip install 'npgradcam[notebooks,onnx]'",
 )
 
@@ -99,13 +99,13 @@ def test_the_readme_lists_every_notebook():
 @needs_jupyter
 @pytest.mark.filterwarnings("default")  # the kernel's own, of its sockets and event loop
 @each()
-def test_a_notebook_runs_and_its_answers_are_right(path, warm):
+def test_a_notebook_runs_and_its_answers_are_right_and_its_page_stands_alone(path, warm, monkeypatch):
+    monkeypatch.syspath_prepend(FOLDER)
     import nbformat
-    from nbclient import NotebookClient
+    import render
 
-    notebook = nbformat.read(path, as_version=4)
-    nbformat.validate(notebook)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(FOLDER)}}).execute()
+    nbformat.validate(nbformat.read(path, as_version=4))
+    notebook = render.run(path)
 
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", ())]
     said = "".join(output.text for output in outputs if output.output_type == "stream" and output.name == "stdout")
@@ -114,6 +114,12 @@ def test_a_notebook_runs_and_its_answers_are_right(path, warm):
     assert len(re.findall(r"^(?:Answer \d+|연습 \d+의 정답): ", said, re.MULTILINE)) == exercises
     pictures = [output for output in outputs if "image/png" in output.get("data", ())]
     assert len(pictures) >= 3
+
+    page = render.page(notebook, path.stem)
+    assert re.findall(r"""<script|<link|<iframe|@import|url\(["']?http|(?:src|href)=["'](?!data:|#)""", page) == []
+    assert page.count("src=\"data:image/png;base64,") >= len(pictures)
+    assert "<math" in page
+    assert not re.search(r"FORMULA|\$\$|\\[a-z]+\{", re.sub(r"<pre.*?</pre>", "", page, flags=re.DOTALL))
 
 
 @pytest.fixture
