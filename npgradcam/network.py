@@ -53,12 +53,12 @@ class Network(Topology):
     choose: Callable[[Topology, Mapping[str, Shape], Set[str]], Topology] | None = None
 
     def __post_init__(self) -> None:
-        super().__post_init__()
         if self.dtype not in ("float32", "float64"):
             raise NpGradcamError(f"dtype: expected 'float32' or 'float64', got {self.dtype!r}")
         if self.backend not in ("auto", "numba", "numpy"):
             raise NpGradcamError(f"backend: expected 'auto', 'numba' or 'numpy', got {self.backend!r}")
         object.__setattr__(self, "nodes", tuple(replace(n, layer=n.layer.astype(self.dtype)) for n in self.nodes))
+        super().__post_init__()
 
     @classmethod
     def sequential(cls, layers: Iterable[tuple[str, Layer]], **settings: Any) -> Network:

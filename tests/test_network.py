@@ -460,3 +460,9 @@ def test_images_seeds_and_weights_are_never_changed_and_may_be_read_only(backend
 def test_images_that_lie_crosswise_in_memory_give_the_same_answer(turn) -> None:  # type: ignore[no-untyped-def]
     network = branched()
     np.testing.assert_array_equal(network(turn(IMAGES)), network(np.ascontiguousarray(turn(IMAGES))))
+
+
+def test_a_node_found_by_its_name_is_the_one_that_runs() -> None:
+    net = gap_net(dtype="float32")
+    assert all(net[node.name] is node for node in net.nodes)
+    assert net["conv1"].layer.weight.dtype == np.float32

@@ -31,7 +31,8 @@ def study(options: argparse.Namespace) -> int:
         raise UnknownLayerError(f"{model.name}: no layer with maps lies on every path to the output; name one, --layer")
     prepared = model.prepare(asked[0].path)
     console.computing_with(options.backend)
-    first = trace(model, model.arranged(prepared.x), classes or None, layers[0])
+    with console.compiling(options.dtype, options.backend):
+        first = trace(model, model.arranged(prepared.x), classes or None, layers[0])
     best = ranked(model, first.tape, asked[0].name)
     if not classes and options.top_k > 1:
         classes = [p.index for p in best[: options.top_k]]
