@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from small_nets import gap_net
 
 from npgradcam import rules
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError
