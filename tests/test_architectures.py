@@ -127,7 +127,7 @@ def test_the_default_layer_for_the_networks_own_input_is_the_same(name):
 def test_networks_that_end_in_pooling_and_one_linear_layer_have_cams_head(name):
     network, _ = outline(name)
     if name in WITHOUT_CAM_HEAD:
-        with pytest.raises(NoCamHeadError, match="grad_cam"):
+        with pytest.raises(NoCamHeadError, match="Grad-CAM generalises CAM to any network"):
             cam_head(network, network.outputs[0])
     else:
         assert cam_head(network, network.outputs[0])[0] == LAYERS[name][0]

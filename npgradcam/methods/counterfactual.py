@@ -11,7 +11,7 @@ from npgradcam.models import Model
 from npgradcam.network import Network
 from npgradcam.typing import Array
 
-from .grad_cam import grad_cam, maps_and_gradients
+from .grad_cam import grad_cam, maps_and_gradients, weighted_sum
 from .records import COUNTERFACTUAL, ClassActivationMap
 from .start import Images, Score
 
@@ -47,8 +47,8 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
 
 def counterfactual_of(e: ClassActivationMap) -> ClassActivationMap:
     """Return the counterfactual of what Grad-CAM's record holds."""
-    A, dA = maps_and_gradients(e)  # A^k_ij, dy^c/dA^k_ij                 (R, K, I, J)
+    _, dA = maps_and_gradients(e)  # dy^c/dA^k_ij                         (R, K, I, J)
 
     alpha = -dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij -dy^c/dA^k_ij
-    signed_cam = np.einsum("rk,rkij->rij", alpha, A)
+    signed_cam = weighted_sum(alpha, e.activations, e.image)  # sum_k alpha^c_k A^k
     return replace(e, method=COUNTERFACTUAL, alpha=alpha, signed_cam=signed_cam, cam=np.maximum(signed_cam, 0))
