@@ -121,9 +121,15 @@ def settings_parser(about: str, rounds: int = 5) -> argparse.ArgumentParser:
     parser.add_argument("--output", type=Path, help="write the Markdown here as well")
     parser.add_argument("--json", type=Path, help="write every single time here")
     parser.add_argument(
-        "networks", nargs="*", metavar="NETWORK", choices=NAMES, help=f"of {', '.join(NAMES)} (default: all of them)"
+        "networks", nargs="*", metavar="NETWORK", type=_network, help=f"of {', '.join(NAMES)} (default: all of them)"
     )
     return parser
+
+
+def _network(name: str) -> str:
+    if name not in NAMES:  # `choices` would refuse the empty list as well
+        raise argparse.ArgumentTypeError(f"unknown network {name!r}: choose from {', '.join(NAMES)}")
+    return name
 
 
 def settings_of(options: argparse.Namespace) -> Settings:

@@ -155,6 +155,7 @@ def test_the_command_writes_a_page_text_or_arrays(tmp_path, monkeypatch, capsys)
     with np.load("steps.npz") as steps:
         assert steps["contributions"].shape == (1, 24, 16, 16)
     for wrong, said in ((["--text", "--cell", "a"], "--cell a: expected"), (["--text", "--channel", "24"], "0 to 23"),
-                        (["--sample", "coffee"], "photograph, got 2"), (["--layer", "x", "--text"], "no layer has that name")):
+                        (["--sample", "coffee"], "photograph, got 2"),
+                        (["--layer", "x", "--text"], "no layer has that name")):
         assert main([*shapes, *wrong]) == 2
         assert said in capsys.readouterr().err
