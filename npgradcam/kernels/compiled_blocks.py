@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numba import config, get_thread_id, njit, prange
 
 from . import vector
+from .compiled import _compile
 from .frames import LANES
 from .vector import VERSION, dot_rows, largest, multiply, pay_largest, scale, store_tile, transform_tile
 
@@ -25,16 +25,8 @@ PAD = 3 * LANES
 
 def compiled(loops: Callable[..., None]) -> Callable[..., None]:
     """Compile when first called; the checked build runs on one thread, where an exception can leave the loop."""
-    try:
-        made: Callable[..., None] = njit(parallel=not vector.CHECKED, nogil=True, cache=not vector.CHECKED)(loops)
-    except RuntimeError:  # no folder can be written: compile anew in every process
-        made = njit(parallel=not vector.CHECKED, nogil=True)(loops)
-    KERNELS.append(made)
-    return made
-
-
-KERNELS: list[Any] = []  # every kernel that this process has made
-
+    checked: Callable[..., None] = njit(nogil=True)(loops) if vector.CHECKED else _compile(loops)
+    return checked
 
 
 def threads() -> int:

@@ -24,7 +24,7 @@ from npgradcam.typing import Array, IntArray, Pair, Quad
 
 from .frames import LANES, Frame, Grid, expect_inside, lines, whole
 
-ADD, GATE, POSITIVE = 1, 2, 4  # what is done besides: bits, as in `kernels.vector`
+ADD, GATE, POSITIVE = 1, 2, 4  # what is done while a sum is stored: bits
 
 
 class Window(NamedTuple):

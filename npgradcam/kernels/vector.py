@@ -20,6 +20,7 @@ from numba.extending import intrinsic
 
 from . import winograd
 from .frames import LANES
+from .passes import ADD, GATE, POSITIVE
 
 CHECKED = bool(config.BOUNDSCHECK)
 # what a compiled function closes over to be compiled anew when this file changes
@@ -226,9 +227,6 @@ def _scale(e: Any, P: int, step: int) -> None:
     sums = e.loop(e.length("taps"), [e.load("bias", e.b_at)] * P, tap)
     e.y_block = e.o_block = e.k_block = e.whole(0)
     _store(e, {(p, 0): sums[p] for p in range(P)})
-
-
-ADD, GATE, POSITIVE = 1, 2, 4  # what `_store` does besides: bits of `what`
 
 
 def _store(e: Any, sums: dict[tuple[int, int], Any]) -> None:
