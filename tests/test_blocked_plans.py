@@ -13,8 +13,8 @@ from small_nets import conv, gap_net, needs_imagenet, norm, pictures
 import npgradcam as ng
 from npgradcam.layers import Add, AvgPool2d, Clip, Concat, Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, ReLU, ReLU6
 from npgradcam.network import Network, Node
-from npgradcam.rewrites import choose, optimise
-from npgradcam.rewrites.blocked import BlockedConv, BlockedMaxPool, BlockedMean, Packed
+from npgradcam.rewrites import by_layer, chains, choose, optimise
+from npgradcam.rewrites.blocked import BlockedConv, Packed
 from npgradcam.testing.strategies import networks
 
 pytest.importorskip("numba")
@@ -58,7 +58,7 @@ def test_what_is_looked_at_is_the_same(data: st.DataObject) -> None:
 
 
 def kinds(network: Network, x: np.ndarray, *keep: str) -> list[str]:
-    plan = network.plan((*network.outputs, *keep), {network.inputs[0]: x.shape})
+    plan = replace(network, choose=by_layer).plan((*network.outputs, *keep), {network.inputs[0]: x.shape})
     return [type(node.layer).__name__ for node in plan.nodes]
 
 
@@ -188,10 +188,43 @@ def test_eight_threads_get_the_same_bits() -> None:
             assert all((a == b).all() for a, b in zip(pool.map(net, xs), alone, strict=True))
 
 
+@given(data=st.data())
+def test_a_chain_gives_the_bits_of_its_layers_again_and_again(data: st.DataObject) -> None:
+    drawn = data.draw(networks())
+    names = tuple(data.draw(st.lists(st.sampled_from(drawn.maps), max_size=2, unique=True)))
+    x = drawn.images.astype(np.float32)
+    chained = fast(drawn.network)
+    layers = replace(chained, choose=by_layer)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chains, "LARGE", data.draw(st.sampled_from([0, chains.LARGE])))  # 0: share all that fits
+        for images in (x, -x, x[::-1].copy(), np.concatenate([x, x]), x):
+            one, other = chained.forward(images, names), layers.forward(images, names)
+            assert np.array_equal(one.logits, other.logits, equal_nan=True)
+            assert all(np.array_equal(one.activation(n), other.activation(n), equal_nan=True) for n in names)
+
+
+def test_what_somebody_may_go_back_through_is_in_no_chain() -> None:
+    net, x = fast(residual(np.random.default_rng(3))), pictures(1, 17, 14).astype(np.float32)
+
+    def chained(*keep: str) -> set[str]:
+        plan = net.plan((*net.outputs, *keep), {"input": x.shape})
+        return {node.name for node in plan.nodes if isinstance(node.layer, chains.Chain)}
+
+    assert chained() == {"mean"}
+    assert chained("relu3") == {"relu3"}
+    assert chained("conv1") == {"conv1"}
+    assert not chained("input")
+    assert not chained("short") & {"short", "conv3"}  # relu2 is read by both: what makes it leads to two values
+    tape = net.forward(x, "relu2")
+    assert net.backward(tape, np.ones_like(tape.logits), "relu2").shape == tape.activation("relu2").shape
+
+
 @needs_imagenet
 def test_lite0_runs_in_blocks_from_the_picture_to_its_last_maps() -> None:
     net = ng.load("efficientnet_lite0")
     x = net.preprocess(ng.images.sample("chelsea"))
     plan = net.network.plan(("head.relu", net.network.outputs[0]), {net.network.inputs[0]: x.shape})
-    inside = [node.layer for node in plan.nodes][: [node.name for node in plan.nodes].index("head.relu")]
-    assert all(isinstance(layer, (Packed, BlockedConv, BlockedMaxPool, BlockedMean)) for layer in inside)
+    first = plan.nodes[0]  # nobody goes back through what comes before
+    assert first.name == "head.relu"
+    assert isinstance(first.layer, chains.Chain)
+    assert all(isinstance(node.layer, (Packed, BlockedConv)) for node in (*first.layer.packed, *first.layer.nodes[:-1]))

@@ -13,6 +13,7 @@ from npgradcam.kernels.frames import Frame
 def _empty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "_waiting", {})
     monkeypatch.setattr(rooms, "_held", 0)
+    monkeypatch.setattr(rooms, "LARGE", 4 * SMALL.image)
 
 
 LARGE, SMALL = Frame(32, 40, 40, 1, 1, 1, 1), Frame(32, 30, 38, 2, 1, 3, 1)
@@ -40,6 +41,20 @@ def test_memory_of_another_use_is_taken_and_its_zeros_are_put_in_place() -> None
     assert not other.any()
 
 
+def test_little_memory_waits_for_the_same_use() -> None:
+    first, tiny = rooms.picture(LARGE, 1), Frame(32, 30, 30)
+    place = first.ctypes.data
+    del first
+    other = rooms.picture(tiny, 1)
+    assert other.ctypes.data != place
+    assert rooms.picture(LARGE, 1).ctypes.data == place
+
+
+def test_every_array_begins_where_a_vector_does() -> None:
+    held = [rooms.picture(Frame(n, 3, n), 1) for n in range(1, 9)] + [rooms.floats(n) for n in range(1, 9)]
+    assert all(x.ctypes.data % 64 == 0 for x in held)
+
+
 def test_what_is_in_use_is_not_lent_twice() -> None:
     held = [rooms.picture(LARGE, 1) for _ in range(3)] + [rooms.floats(LARGE.image)]
     views = [x[..., 1:] for x in held]  # a view keeps the memory as well
@@ -52,7 +67,7 @@ def test_no_more_waits_than_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rooms, "MOST", 3 * 4 * LARGE.image)
     lent = [rooms.picture(LARGE, n) for n in (1, 1, 2, 5)]
     del lent
-    waiting = [memory.nbytes for pieces in rooms._waiting.values() for memory in pieces]
+    waiting = [memory.numbers.nbytes for pieces in rooms._waiting.values() for memory in pieces]
     assert sum(waiting) == rooms._held <= rooms.MOST
     assert waiting
     assert np.isfinite(rooms.floats(10)).size == 10

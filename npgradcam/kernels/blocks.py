@@ -12,11 +12,12 @@ from .frames import Frame
 from .passes import Window
 
 
-def pack(x: Array, frame: Frame) -> Array:
-    """Return a picture (N, C, H, W) in its frame."""
+def pack(x: Array, frame: Frame, y: Array | None = None) -> Array:
+    """Return a picture (N, C, H, W) in its frame, in the array y if there is one."""
     if x.shape[1:] != frame.picture(1)[1:] or x.dtype != np.float32:
         raise ShapeError(f"expected float32 of shape {frame.picture(len(x))}, got {x.dtype} {x.shape}")
-    y = rooms.picture(frame, len(x))
+    y = rooms.picture(frame, len(x)) if y is None else y
+    frame.check("y", y, len(x))
     compiled_blocks.pack()(np.require(x, requirements=["C", "A", "W"]), y, frame.top, frame.left)
     return y
 
@@ -29,14 +30,15 @@ def unpack(y: Array, frame: Frame) -> Array:
     return x
 
 
-def max_pool(x: Array, window: Window, source: Frame, target: Frame) -> Array:
-    """Return the largest cell of each window; what lies beyond the picture never wins.
+def max_pool(x: Array, window: Window, source: Frame, target: Frame, y: Array | None = None) -> Array:
+    """Return the largest cell of each window, in the array y if there is one; what lies beyond never wins.
 
     y[n,c,i,j] = max_{u,v} x[n, c, s i + d u - p, s j + d v - p]; a NaN wins and stays
     """
     _expect_cells(window, source, target)
-    y = rooms.picture(target, len(x))
-    compiled_blocks.max_pool()(source.check("x", x), _where(source, x.shape), y.reshape(-1), _where(target, y.shape),
+    y = rooms.picture(target, len(x)) if y is None else y
+    compiled_blocks.max_pool()(source.check("x", x), _where(source, x.shape), target.check("y", y, len(x)),
+                               _where(target, y.shape),
                                _numbers(window), _sizes(len(x), source, target))
     return y
 

@@ -101,6 +101,20 @@ class Grid(NamedTuple):
     cells: Pair
 
 
+def empty(count: int) -> Array:
+    """Return room for float32 numbers that begins where a vector does: none then lies in two lines of the cache."""
+    room = np.empty(count + LANES, np.float32)
+    first = -room.ctypes.data % (4 * LANES) // 4
+    return room[first : first + count]
+
+
+def aligned(x: Array) -> Array:
+    """Return a copy of float32 numbers that begins where a vector does."""
+    y = empty(x.size).reshape(x.shape)
+    y[...] = x
+    return y
+
+
 def lines(frame: Frame, grid: Grid) -> IntArray:
     """Return where each row of a grid begins."""
     rows = grid.first[0] + grid.step[0] * np.arange(grid.cells[0], dtype=np.int64)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +22,7 @@ import numpy as np
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, IntArray, Pair, Quad
 
-from .frames import LANES, Frame, Grid, expect_inside, lines, whole
+from .frames import LANES, Frame, Grid, aligned, expect_inside, lines, whole
 
 ADD, GATE, POSITIVE = 1, 2, 4  # what is done while a sum is stored: bits
 
@@ -114,53 +114,61 @@ class Pass:
     def run(self, x: Array, y: Array, other: Array | None = None, kept: Array | None = None,
             low: float = -np.inf, high: float = np.inf, what: int = 0) -> None:
         """Write min(max(sum + other, low), high) to y, or what a rectifier that kept `kept` lets through."""
-        other, kept = y if other is None else other, y if kept is None else kept
-        found, strides = flat(self._apart, x, y, other, kept)
-        where = (len(y), *self._sizes, *strides)
-        self.loops(found[0], self.x_lines, self.taps, self._weight, self.bias, found[1], self.y_lines,
-                   found[2], self.o_lines, found[3], self.k_lines, where, low, high, what)
+        self.ready(x, y, other, kept, low, high, what)()
 
-    @cached_property
-    def _sizes(self) -> tuple[int, int, int, int]:
-        """Blocks of y, cells a line, how far apart they lie in y, and how far apart two blocks of weights lie."""
-        return (*self.sizes, self.weight[0].size)
+    def ready(self, x: Array, y: Array, other: Array | None = None, kept: Array | None = None,
+              low: float = -np.inf, high: float = np.inf, what: int = 0) -> Callable[[], None]:
+        """Return the call that `run` makes; it may be made again whenever x has changed."""
+        (x, y, other, kept), counts = flat(self._images, x, y, other, kept)
+        where = self._where.get(counts)
+        if where is None:
+            strides = apart(self.frames, counts)
+            where = self._where[counts] = (counts[1], *self.sizes, self.weight[0].size, *strides)
+        return partial(self.loops, x, self.x_lines, self.taps, self._weight, self.bias, y, self.y_lines,
+                       other, self.o_lines, kept, self.k_lines, where, low, high, what)
 
     @cached_property
     def _weight(self) -> Array:
         return self.weight.reshape(-1)
 
     @cached_property
-    def _apart(self) -> Apart:
-        return apart(self.frames)
+    def _images(self) -> tuple[int, ...]:
+        return tuple(frame.image for frame in self.frames)
+
+    @cached_property
+    def _where(self) -> dict[tuple[int, ...], tuple[int, ...]]:
+        """By numbers of images: what the loops are told about sizes and distances."""
+        return {}
 
 
-Apart = tuple[tuple[str, int, int], ...]  # of x, y, other and kept: the name, and how far apart images and blocks lie
+def apart(frames: tuple[Frame, ...], counts: tuple[int, ...]) -> tuple[int, ...]:
+    """Return how far apart images and blocks lie in x, y, other and kept; an array of one image serves all."""
+    return tuple(step for f, n in zip(frames, counts, strict=True) for step in (f.image if n > 1 else 0, f.block))
 
 
-def apart(frames: tuple[Frame, ...]) -> Apart:
-    """Return how far apart images and blocks lie in x, y, other and kept."""
-    return tuple((name, f.image, f.block) for name, f in zip(["x", "y", "other", "kept"], frames, strict=True))
+FLOAT = np.dtype(np.float32)
 
 
-def flat(frames: Apart, *arrays: Array) -> tuple[list[Array], list[int]]:
-    """Return x, y, other and kept as lines of numbers, and how far apart images and blocks lie in each.
+def flat(images: tuple[int, ...], x: Array, y: Array, other: Array | None,
+         kept: Array | None) -> tuple[list[Array], tuple[int, ...]]:
+    """Return x, y, other and kept as lines of numbers, and how many images each has; y stands in for what is missing.
 
-    Every array must be as large as its frame, with as many images as y, or one that serves all.
+    Every array must be as large as its frame says, with as many images as y, or one that serves all.
     """
     found: list[Array] = []
-    strides: list[int] = []
-    images = len(arrays[1])
-    for (name, image, block), array in zip(frames, arrays, strict=True):
-        if array is arrays[1] and len(found) > 1:  # y stands in
+    counts: list[int] = []
+    for array, image in zip((x, y, other, kept), images, strict=True):
+        if array is None:
             found.append(found[1])
-            strides += strides[2:4]
+            counts.append(counts[1])
             continue
         n = len(array)
-        if array.size != n * image or (n != images and n != 1) or array.dtype != np.float32:
-            raise ShapeError(f"{name}: expected {images} images of {image} numbers, got {array.dtype} {array.shape}")
+        if array.size != n * image or (n != 1 and n != len(y)) or array.dtype != FLOAT:
+            raise ShapeError(f"{('x', 'y', 'other', 'kept')[len(found)]}: expected {len(y)} images of {image} numbers, "
+                             f"got {array.dtype} {array.shape}")
         found.append(array.reshape(-1))
-        strides += (image if n > 1 else 0, block)
-    return found, strides
+        counts.append(n)
+    return found, tuple(counts)
 
 
 class Frames(NamedTuple):
@@ -222,7 +230,7 @@ def depthwise(weight: Array, bias: Array | None, taps: list[Taps], frames: Frame
             continue
         packed = np.zeros((blocks * LANES, len(part.rows), len(part.columns)), np.float32)
         packed[: len(weight)] = weight[:, [u for u, _ in part.rows]][:, :, [v for v, _ in part.columns]]
-        packed = packed.reshape(blocks, LANES, -1).transpose(0, 2, 1).copy()  # (blocks, taps, LANES)
+        packed = aligned(packed.reshape(blocks, LANES, -1).transpose(0, 2, 1))  # (blocks, taps, LANES)
         moves = [du * frames.x.row + dv * LANES for _, du in part.rows for _, dv in part.columns]
         J, starts = _starts(part, frames)
         loops = compiled_blocks.depthwise(max(p for p in PIXELS if p <= J), part.step[1] * LANES)
@@ -252,7 +260,7 @@ def _packed(weight: Array, part: Taps, source: Frame) -> tuple[int, list[int], A
         c * L // source.lanes * source.block + c * L % source.lanes + du * source.row + dv * source.lanes
         for c in range(parts) for _, du in part.rows for _, dv in part.columns
     ]
-    return L, moves, np.ascontiguousarray(packed).reshape(blocks, -1, L, LANES)
+    return L, moves, aligned(packed).reshape(blocks, -1, L, LANES)
 
 
 def padded(bias: Array | None, blocks: int) -> Array:

@@ -12,75 +12,98 @@ from typing import Any
 
 import numpy as np
 
-from npgradcam.typing import Array
+from npgradcam.typing import Array, Shape
 
-from .frames import Frame
+from .frames import Frame, empty
 
 MOST = 2**29  # bytes that wait here at the most
+LARGE = 2**22  # bytes from which on memory is rather taken from another use than asked for
 
-_waiting: dict[object, list[Array]] = {}  # by what it was used for; every piece is at least as large as that needs
+_waiting: dict[object, list[_Memory]] = {}  # by what it was used for; every piece is at least as large as that needs
 _lock = threading.RLock()
 _held = 0
+
+
+class _Memory:
+    """A piece of memory, what it was lent for, and the array that it is then, in NumPy's own words."""
+
+    __slots__ = ("array", "numbers", "use")
+
+    def __init__(self, numbers: Array, use: object, shape: Shape) -> None:
+        self.numbers, self.use = numbers, use
+        self.array = numbers[: int(np.prod(shape))].reshape(shape).__array_interface__
 
 
 class _Lent:
     """Owns the memory of one array while anybody refers to it."""
 
-    __slots__ = ("__array_interface__", "memory", "use")
+    __slots__ = ("__array_interface__", "memory")
 
-    def __init__(self, memory: Array, use: object, array: Array) -> None:
-        self.memory, self.use = memory, use
-        self.__array_interface__ = array.__array_interface__
+    def __init__(self, memory: _Memory) -> None:
+        self.memory, self.__array_interface__ = memory, memory.array
 
     def __del__(self, give_back: Any = None) -> None:
-        (give_back or _give_back)(self.memory, self.use)
+        (give_back or _give_back)(self.memory)
 
 
 def picture(frame: Frame, images: int) -> Array:
     """Return an array for pictures in a frame whose zeros are in place and whose cells are not."""
-    use, need = (frame, images), images * frame.image
-    memory, ready = _take(use, need)
-    x = memory[:need].reshape(frame.shape(images))
-    if not ready:
-        frame.clear_around(x)
-    return np.asarray(_Lent(memory, use, x))
+    use = (frame, images)
+    memory = _take(use)
+    if memory is not None:
+        return np.asarray(_Lent(memory))
+    x = _lend(use, frame.shape(images))
+    frame.clear_around(x)
+    return x
 
 
 def floats(count: int) -> Array:
     """Return room for `count` float32 numbers."""
-    memory, _ = _take(count, count)
-    return np.asarray(_Lent(memory, count, memory[:count]))
+    memory = _take(count)
+    return _lend(count, (count,)) if memory is None else np.asarray(_Lent(memory))
 
 
-def _take(use: object, need: int) -> tuple[Array, bool]:
-    """Return memory for so many numbers, and whether it was last lent for the same use."""
+def _lend(use: object, shape: Shape) -> Array:
+    """Return an array for a use for which no memory waits."""
+    need = int(np.prod(shape))
+    with _lock:
+        other = _fitting(need)
+        found = None if other is None else _take(other)
+    return np.asarray(_Lent(_Memory(empty(need) if found is None else found.numbers, use, shape)))
+
+
+def _take(use: object) -> _Memory | None:
+    """Return memory that was last lent for a use."""
     global _held
     with _lock:
-        same = use in _waiting
-        found = use if same else _fitting(need)
-        if found is None:
-            return np.empty(need, np.float32), False
-        memory = _waiting[found].pop()
-        if not _waiting[found]:
-            del _waiting[found]
-        _held -= memory.nbytes
-    return memory, same
+        pieces = _waiting.get(use)
+        if not pieces:
+            return None
+        memory = pieces.pop()
+        if not pieces:
+            del _waiting[use]
+        _held -= memory.numbers.nbytes
+    return memory
 
 
 def _fitting(need: int) -> object | None:
     """Return another use whose memory is large enough, and no more than twice as large; the smallest of them."""
-    sizes = [(pieces[-1].size, n) for n, pieces in enumerate(_waiting.values()) if need <= pieces[-1].size <= 2 * need]
-    return list(_waiting)[min(sizes)[1]] if sizes and 4 * need > 2**16 else None
+    if 4 * need < LARGE:
+        return None
+    sizes = [(pieces[-1].numbers.size, n) for n, pieces in enumerate(_waiting.values())
+             if need <= pieces[-1].numbers.size <= 2 * need]
+    return list(_waiting)[min(sizes)[1]] if sizes else None
 
 
-def _give_back(memory: Array, use: object) -> None:
+def _give_back(memory: _Memory) -> None:
     global _held
+    size = memory.numbers.nbytes
     with _lock:
-        while _waiting and _held + memory.nbytes > MOST:  # what has waited longest is given up
+        while _waiting and _held + size > MOST:  # what has waited longest is given up
             oldest = next(iter(_waiting))
-            _held -= _waiting[oldest].pop(0).nbytes
+            _held -= _waiting[oldest].pop(0).numbers.nbytes
             if not _waiting[oldest]:
                 del _waiting[oldest]
-        if _held + memory.nbytes <= MOST:
-            _waiting.setdefault(use, []).append(memory)
-            _held += memory.nbytes
+        if _held + size <= MOST:
+            _waiting.setdefault(memory.use, []).append(memory)
+            _held += size

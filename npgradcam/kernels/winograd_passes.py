@@ -8,8 +8,9 @@ kernels once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import partial
 
 import numpy as np
 
@@ -17,8 +18,8 @@ from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, IntArray, Pair, Quad
 
 from . import compiled_blocks, rooms, winograd
-from .frames import LANES, Frame
-from .passes import Apart, Frames, apart, flat, padded, register_block
+from .frames import LANES, Frame, aligned
+from .passes import Frames, apart, flat, padded, register_block
 
 OWN, SHARED = 280_000, 3_600_000  # numbers in V and its product: for one core's cache, and for the one all share
 
@@ -57,7 +58,7 @@ def transformed(weight: Array, m: int) -> Array:
     blocks, channels = -(-O // LANES), -(-C // LANES) * LANES
     held = np.zeros((K, blocks * LANES, channels), np.float32)
     held[:, :O, :C] = U
-    return np.ascontiguousarray(held.reshape(K, blocks, LANES, channels).transpose(0, 1, 3, 2))
+    return aligned(held.reshape(K, blocks, LANES, channels).transpose(0, 1, 3, 2))
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,11 +97,16 @@ class WinogradPass:
             if self.tiles[:, column].min() < 0 or end.max() + (blocks - 1) * frame.block > frame.image:
                 raise ShapeError(f"Winograd: tiles write outside of {frame}")
 
+    def ready(self, x: Array, y: Array, other: Array | None = None, kept: Array | None = None,
+              low: float = -np.inf, high: float = np.inf, what: int = 0) -> Callable[[], None]:
+        """Return the call of `run` with these arrays."""
+        return partial(self.run, x, y, other, kept, low, high, what)
+
     def run(self, x: Array, y: Array, other: Array | None = None, kept: Array | None = None,
             low: float = -np.inf, high: float = np.inf, what: int = 0) -> None:
         """Write min(max(sum + other, low), high) to y, or what a rectifier that kept `kept` lets through."""
-        other, kept = y if other is None else other, y if kept is None else kept
-        arrays, strides = flat(self._apart, x, y, other, kept)
+        arrays, counts = flat(tuple(frame.image for frame in self.frames), x, y, other, kept)
+        strides = apart(self.frames, counts)
         B, C = self.U.shape[1], self.U.shape[2] // LANES
         rows = tuple(frame.row for frame in self.frames)
         last = (rows, low, high, what)
@@ -126,7 +132,3 @@ class WinogradPass:
             first = min(part * T, together - T)
             loops(*arrays, self.U.reshape(-1), self.bias, taps, self.tiles, (len(y), B, C, T, *strides), *last,
                   v, product, first)
-
-    @cached_property
-    def _apart(self) -> Apart:
-        return apart(self.frames)

@@ -11,7 +11,7 @@ from npgradcam.typing import Shape
 from .fold import fold
 from .fuse import fuse
 
-__all__ = ["choose", "fold", "fuse", "optimise"]
+__all__ = ["by_layer", "choose", "fold", "fuse", "optimise"]
 
 
 def optimise(network: Topology, keep: Set[str]) -> Topology:
@@ -28,9 +28,18 @@ def optimise(network: Topology, keep: Set[str]) -> Topology:
 
 
 def choose(network: Topology, shapes: Mapping[str, Shape], keep: Set[str]) -> Topology:
+    """Return the graph with pictures in blocks of channels, and what nobody goes back through in chains."""
+    if not kernels.vectorised():
+        return network
+    from .chains import chain  # needs Numba
+
+    return chain(by_layer(network, shapes, keep), keep)
+
+
+def by_layer(network: Topology, shapes: Mapping[str, Shape], keep: Set[str]) -> Topology:
     """Return the graph with pictures in blocks of channels, and an algorithm for each convolution by its shape."""
     if not kernels.vectorised():
         return network
-    from .blocks import block  # needs Numba
+    from .blocks import block
 
     return block(network, shapes, keep)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from threading import Lock
 from typing import Any, ClassVar, NamedTuple
 from weakref import WeakKeyDictionary
@@ -142,12 +142,18 @@ class BlockedConv(Layer):
 
     def forward(self, *xs: Array) -> tuple[Array, Any]:
         y = rooms.picture(self.target.value, len(xs[0]))
+        for call in self.calls(y, *xs):
+            call()
+        return y, (xs[0] if self.reads else None, y if self.gate and not self.read else None)
+
+    def calls(self, y: Array, *xs: Array) -> list[Callable[[], None]]:
+        """Return the calls that compute y."""
         other, what = (xs[-1], ADD) if self.adds else (None, 0)
         low, high = ends(self.gate)
-        for part, passes_ in zip(self.parts, self._forward, strict=True):
-            for each in passes_:
-                each.run(xs[part.source], y, other, None, low, high, what)
-        return y, (xs[0] if self.reads else None, y if self.gate and not self.read else None)
+        return [
+            each.ready(xs[part.source], y, other, None, low, high, what)
+            for part, passes_ in zip(self.parts, self._forward, strict=True) for each in passes_
+        ]
 
     def backward(self, signal: Array, cache: Any, rule: Rule = gradient) -> tuple[Array, ...]:
         x, y = cache
@@ -264,6 +270,10 @@ class BlockedMaxPool(Layer):
     def forward(self, x: Array) -> tuple[Array, Any]:
         y = blocks.max_pool(x, self.window, self.source.value, self.target.value)
         return y, (x, y)  # who won is found again: only a backward asks
+
+    def calls(self, y: Array, x: Array) -> list[Callable[[], Any]]:
+        """Return the call that computes y."""
+        return [partial(blocks.max_pool, x, self.window, self.source.value, self.target.value, y)]
 
     def backward(self, signal: Array, cache: Any) -> tuple[Array]:
         frames = (self.target.signal, self.source.value, self.target.value, self.source.signal)

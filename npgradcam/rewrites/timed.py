@@ -14,6 +14,7 @@ from npgradcam.network import Network
 from npgradcam.topology import Node, Topology
 from npgradcam.typing import Shape
 
+from . import by_layer
 from .fold import replace_nodes
 
 
@@ -82,7 +83,7 @@ def timed(network: Network) -> tuple[Network, dict[str, Row]]:
     rows: dict[str, Row] = {}
 
     def choose(plan: Topology, shapes: Mapping[str, Shape], keep: Set[str]) -> Topology:
-        faster = plan if network.choose is None else network.choose(plan, shapes, keep)
+        faster = plan if network.choose is None else by_layer(plan, shapes, keep)
         return replace_nodes(faster, tuple(map(_with_clock, faster.nodes)))
 
     def _with_clock(node: Node) -> Node:

@@ -1,0 +1,175 @@
+"""Let blocked layers that nobody goes back through run as a list of calls in which only the image is missing.
+
+Such layers keep nothing for a backward, so where every picture between them lies can be settled once: the calls are
+made with their arrays, and the next image of that size goes through the same memory.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Set
+from dataclasses import dataclass
+from functools import cached_property, partial
+from threading import Lock
+from typing import Any, ClassVar, NamedTuple
+
+from npgradcam.kernels import blocks, rooms
+from npgradcam.kernels.frames import Frame
+from npgradcam.layers import Layer
+from npgradcam.topology import Node, Topology
+from npgradcam.typing import Array, Shape
+
+from .blocked import BlockedConv, BlockedMaxPool, BlockedMean, Packed, Unpacked
+from .fold import replace_nodes
+
+MOST = 2**26  # bytes of pictures that a chain holds for the next image
+LARGE = 2**22  # bytes from which on a picture takes the place of another with other zeros around
+
+_INSIDE = (Packed, BlockedConv, BlockedMaxPool)
+_LAST = (BlockedConv, BlockedMaxPool, BlockedMean, Unpacked)
+
+
+def chain(network: Topology, keep: Set[str]) -> Topology:
+    """Return the graph with one layer for all the blocked layers that lead to one value and to nothing else.
+
+    Parameters
+    ----------
+    network : Topology
+        As from `block`.
+    keep : set of str
+        The nodes that somebody will look at: backward goes no further than to the first of them.
+    """
+    readers: dict[str, set[str]] = defaultdict(set)
+    for node in network.nodes:
+        for name in node.inputs:
+            readers[name].add(node.name)
+    looked_at, gone_back_through = {*keep, *network.outputs}, network.follows(keep)
+    done: list[Node] = []
+    inside: set[str] = set()
+    for at in range(len(network.nodes) - 1, -1, -1):
+        node = network.nodes[at]
+        if node.name in inside:
+            continue
+        done.append(node)
+        if node.name in gone_back_through or not isinstance(node.layer, _LAST):
+            continue
+        names, nodes = {node.name}, [node]
+        for before in reversed(network.nodes[:at]):
+            alone = before.name not in looked_at and before.name in readers and readers[before.name] <= names
+            if alone and isinstance(before.layer, _INSIDE):
+                names.add(before.name)
+                nodes.append(before)
+        made = Chain.of(nodes[::-1])
+        if made is not None:
+            done[-1] = Node(node.name, made, made.reads)
+            inside |= names
+    return replace_nodes(network, tuple(done[::-1]))
+
+
+class _Ready(NamedTuple):
+    """All calls of a chain but for the first and the last layers', and the pictures that those write and read."""
+
+    calls: list[Callable[[], None]]
+    pictures: dict[str, Array]
+    bytes: int
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Chain(Layer):
+    """What several layers do, one after the other; only forward.
+
+    Parameters
+    ----------
+    packed : tuple of Node
+        Those that put the chain's inputs into blocks.
+    nodes : tuple of Node
+        The others, each after those that it reads.
+    """
+
+    packed: tuple[Node, ...]
+    nodes: tuple[Node, ...]
+    inputs: ClassVar[int | None] = None
+
+    @classmethod
+    def of(cls, nodes: list[Node]) -> Chain | None:
+        """Return a chain, where these are enough, and read nothing in blocks that others made."""
+        packed, rest = (tuple(n for n in nodes if isinstance(n.layer, Packed) is first) for first in (True, False))
+        names = {node.name for node in nodes}
+        whole = all(names.issuperset(node.inputs) for node in rest)
+        return cls(packed, rest) if whole and packed and len(rest) > 1 else None
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """The values that it reads, in the order of its inputs."""
+        return tuple(node.inputs[0] for node in self.packed)
+
+    def forward(self, *xs: Array) -> tuple[Array, None]:
+        sizes = tuple(map(len, xs))
+        with self._lock:
+            ready = self._waiting.pop(sizes, None)
+        if ready is None:
+            ready = self._prepare(sizes)
+        for node, x in zip(self.packed, xs, strict=True):
+            blocks.pack(x, node.layer.at.value, ready.pictures[node.name])  # type: ignore[attr-defined]
+        for call in ready.calls:
+            call()
+        last = self.nodes[-1]
+        y, _ = last.layer.forward(*(ready.pictures[name] for name in last.inputs))
+        with self._lock:
+            if ready.bytes <= MOST:
+                self._waiting.clear()
+                self._waiting[sizes] = ready
+        return y, None
+
+    def output_shape(self, *shapes: Shape) -> Shape:
+        known = dict(zip(self.reads, shapes, strict=True))
+        for node in (*self.packed, *self.nodes):
+            known[node.name] = node.layer.output_shape(*(known[name] for name in node.inputs))
+        return known[self.nodes[-1].name]
+
+    @cached_property
+    def _waiting(self) -> dict[tuple[int, ...], _Ready]:
+        """By the inputs' numbers of images: the calls for them, while nobody runs them."""
+        return {}
+
+    @cached_property
+    def _lock(self) -> Any:
+        return Lock()
+
+    def _prepare(self, sizes: tuple[int, ...]) -> _Ready:
+        """Settle where every picture lies, and make the calls. A picture that nobody reads any longer makes room."""
+        calls: list[Callable[[], None]] = []
+        free: list[tuple[Frame, Array]] = []
+        held: dict[int, int] = {}
+        pictures: dict[str, Array] = {}
+        frames: dict[str, Frame] = {}
+        last = {name: node.name for node in self.nodes for name in node.inputs}
+
+        def place(node: Node, frame: Frame, images: int) -> Array:
+            y = _place(frame, images, free, calls)
+            held[id(y if y.base is None else y.base)] = y.nbytes
+            pictures[node.name], frames[node.name] = y, frame
+            return y
+
+        for node, images in zip(self.packed, sizes, strict=True):
+            place(node, node.layer.at.value, images)  # type: ignore[attr-defined]
+        for node in self.nodes[:-1]:
+            xs = [pictures[name] for name in node.inputs]
+            y = place(node, node.layer.target.value, len(xs[0]))  # type: ignore[attr-defined]
+            calls += node.layer.calls(y, *xs)  # type: ignore[attr-defined]
+            free += [(frames[name], pictures[name]) for name in dict.fromkeys(node.inputs) if last[name] == node.name]
+        return _Ready(calls, pictures, sum(held.values()))
+
+
+def _place(frame: Frame, images: int, free: list[tuple[Frame, Array]], calls: list[Callable[[], None]]) -> Array:
+    """Return room for pictures in a frame: that of one which nobody reads any longer, or of its own."""
+    for n in range(len(free) - 1, -1, -1):
+        if free[n][0] == frame and len(free[n][1]) == images:
+            return free.pop(n)[1]
+    need = images * frame.image
+    fitting = [(x.size, n) for n, (_, x) in enumerate(free) if need <= x.size <= 2 * need and 4 * need >= LARGE]
+    if not fitting:
+        return rooms.picture(frame, images)
+    y = free.pop(min(fitting)[1])[1].reshape(-1)[:need].reshape(frame.shape(images))
+    calls.append(partial(frame.clear_around, y))
+    return y
