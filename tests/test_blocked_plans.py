@@ -196,6 +196,7 @@ def test_a_chain_gives_the_bits_of_its_layers_again_and_again(data: st.DataObjec
     chained = fast(drawn.network)
     layers = replace(chained, choose=by_layer)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(chains, "TOGETHER", data.draw(st.integers(1, 4)))
         patch.setattr(chains, "LARGE", data.draw(st.sampled_from([0, chains.LARGE])))  # 0: share all that fits
         for images in (x, -x, x[::-1].copy(), np.concatenate([x, x]), x):
             one, other = chained.forward(images, names), layers.forward(images, names)

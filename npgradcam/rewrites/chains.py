@@ -13,6 +13,8 @@ from functools import cached_property, partial
 from threading import Lock
 from typing import Any, ClassVar, NamedTuple
 
+import numpy as np
+
 from npgradcam.kernels import blocks, rooms
 from npgradcam.kernels.frames import Frame
 from npgradcam.layers import Layer
@@ -22,6 +24,7 @@ from npgradcam.typing import Array, Shape
 from .blocked import BlockedConv, BlockedMaxPool, BlockedMean, Packed, Unpacked
 from .fold import replace_nodes
 
+TOGETHER = 16  # images: enough to read the weights seldom, few enough for memory that is still in the cache
 MOST = 2**26  # bytes of pictures that a chain holds for the next image
 LARGE = 2**22  # bytes from which on a picture takes the place of another with other zeros around
 
@@ -104,6 +107,9 @@ class Chain(Layer):
         return tuple(node.inputs[0] for node in self.packed)
 
     def forward(self, *xs: Array) -> tuple[Array, None]:
+        if min(map(len, xs)) > TOGETHER:
+            groups = range(0, len(xs[0]), TOGETHER)
+            return np.concatenate([self.forward(*(x[n : n + TOGETHER] for x in xs))[0] for n in groups]), None
         sizes = tuple(map(len, xs))
         with self._lock:
             ready = self._waiting.pop(sizes, None)
