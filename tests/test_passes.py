@@ -88,6 +88,28 @@ def test_a_picture_of_few_channels_is_read_without_lanes_of_zeros(case: tuple, l
         assert near(forward(x, weight, window, after, lanes=lanes), definition(x, weight, window, after), 150)
 
 
+@given(cases(), st.integers(1, 3), st.integers(1, 3))
+def test_neighbouring_cells_of_a_picture_of_few_channels_are_computed_together(case: tuple, C: int, times: int) -> None:
+    x, weight, window, after, random = case
+    x, weight = x[:, :C], weight[:, :C]
+    (N, C, H, W), r = x.shape, times * max(window.stride)
+    if C * r * r > 16:
+        return
+    signal = random.integers(-8, 9, definition(x, weight, window, after).shape).astype(np.float32)
+    together, taps = passes.adjoint_together(weight, window, (H, W), r)
+    source, target = Frame(*signal.shape[1:]), Frame(C * r * r, -(-H // r), -(-W // r))
+    source = source.around(passes.halo(taps, source))
+    dx = np.empty(target.shape(N), np.float32)
+    for each in passes.dense(together, None, taps, Frames(source, target)):
+        each.run(pack(signal, source), dx)
+    found = unpack(dx, target).reshape(N, r, r, C, target.height, target.width)
+    expected = adjoint(signal, weight, window, after, x.shape)
+    for a in range(min(r, H)):
+        for b in range(min(r, W)):
+            cells = expected[:, :, a::r, b::r]
+            assert near(found[:, a, b][:, :, : cells.shape[2], : cells.shape[3]], cells, weight[:, 0].size * 8)
+
+
 @given(cases(), st.sampled_from([(-np.inf, np.inf), (0.0, np.inf), (0.0, 6.0), (-1.5, 2.5)]), st.booleans())
 def test_what_is_stored(case: tuple, ends: tuple[float, float], adds: bool) -> None:
     x, weight, window, after, random = case

@@ -86,6 +86,38 @@ def _phases(kernel: int, stride: int, padding: int, dilation: int,
         yield phase, -(-(length - phase) // stride), first, taps
 
 
+def adjoint_together(weight: Array, window: Window, sizes: Pair, r: int) -> tuple[Array, list[Taps]]:
+    """Return weights and the one pass that computes r x r neighbouring cells of dx as channels of one cell.
+
+    A picture of few channels would fill few lanes of a block. With h = r i + a and r = m s,
+
+        dx[c, r i + a, r j + b] = sum_{o,u,v} weight[o,c,u,v] signal[o, m i + (a + p - d u) / s, ...]
+
+    over the taps for which s divides a + p - d u: a convolution with stride m, of channel (a r + b) C + c.
+
+    Parameters
+    ----------
+    weight : ndarray of shape (O, C, U, V)
+    r : int
+        A multiple of the stride.
+    """
+    (O, C, _, _), (H, W) = weight.shape, sizes
+    pays = [
+        [(a, u, (a + p - d * u) // s) for a in range(r) for u in range(k) if (a + p - d * u) % s == 0]
+        for k, s, p, d in zip(*window, strict=True)
+    ]
+    (top, rows), (left, columns) = ((min(t for *_, t in axis), 1 + max(t for *_, t in axis) - min(t for *_, t in axis))
+                                    for axis in pays)
+    together = np.zeros((r, r, C, O, rows, columns), np.float32)
+    for a, u, t in pays[0]:
+        for b, v, w in pays[1]:
+            together[a, b, :, :, t - top, w - left] = weight[:, :, u, v].T
+    to = Grid((0, 0), (1, 1), (-(-H // r), -(-W // r)))
+    step = (r // window.stride[0], r // window.stride[1])
+    moves = (tuple((n, n) for n in range(rows)), tuple((n, n) for n in range(columns)))
+    return together.reshape(r * r * C, O, rows, columns), [Taps(to, (top, left), step, *moves)]
+
+
 def halo(taps: list[Taps], frame: Frame) -> Quad:
     """Return how many zeros around a picture these passes read: (top, left, bottom, right)."""
     seen = [part.halo for part in taps]

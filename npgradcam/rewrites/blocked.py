@@ -28,10 +28,14 @@ _WHAT: dict[Rule, int] = {gradient: GATE, deconvnet: POSITIVE, guided: GATE | PO
 
 
 class Place(NamedTuple):
-    """Where a value lies on the way forward, and its signal on the way back."""
+    """Where a value lies on the way forward, and its signal on the way back.
+
+    Of a picture of few channels, `together` x `together` neighbouring cells of the signal are channels of one cell.
+    """
 
     value: Frame
     signal: Frame
+    together: int = 1
 
 
 def ends(gate: Rectifier | None) -> tuple[float, float]:
@@ -63,8 +67,12 @@ class Packed(Layer):
     def forward(self, x: Array) -> tuple[Array, None]:
         return blocks.pack(x, self.at.value), None
 
-    def backward(self, signal: Array, _: None) -> tuple[Array]:
-        return (blocks.unpack(signal, self.at.signal),)
+    def backward(self, signal: Array, nothing: None) -> tuple[Array]:
+        value, frame, r = self.at
+        (N, _, I, J), (_, C, H, W) = frame.picture(len(signal)), value.picture(1)
+        # dx[n, c, r i + a, r j + b] lies in channel (a r + b) C + c
+        apart = blocks.unpack(signal, frame).reshape(N, r, r, C, I, J).transpose(0, 3, 4, 1, 5, 2)
+        return (apart.reshape(N, C, r * I, r * J)[:, :, :H, :W],)
 
     def output_shape(self, *shapes: Shape) -> Shape:
         return self.at.value.shape(shapes[0][0])
@@ -161,8 +169,8 @@ class BlockedConv(Layer):
         dxs: list[Any] = [None] * len(self.sources)
         what, (low, high) = self._what(self.reads, rule), ends(self.reads)
         for part, passes_ in zip(self.parts, self._backward, strict=True):
-            before, frame = dxs[part.source], self.sources[part.source].signal
-            covered = all(u >= s for u, s in zip(part.window.kernel, part.window.stride, strict=True))
+            before, (_, frame, together) = dxs[part.source], self.sources[part.source]
+            covered = together > 1 or all(u >= s for u, s in zip(part.window.kernel, part.window.stride, strict=True))
             dx = rooms.picture(frame, len(signal)) if covered else np.zeros(frame.shape(len(signal)), np.float32)
             for each in passes_:
                 if what is None or self.reads is None:
@@ -205,9 +213,12 @@ class BlockedConv(Layer):
         """The passes of the adjoint of every part."""
         made: list[Any] = []
         for conv, window, source, (_, m), first in self.parts:
-            value, x = self.sources[source]
+            value, x, together = self.sources[source]
             frames = Frames(self.target.signal, x, kept=value if self.reads else None, reads=first)
-            if m is None:
+            if together > 1:
+                turned, taps = passes.adjoint_together(conv.weight, window, (value.height, value.width), together)
+                made.append(passes.dense(turned, None, taps, frames))
+            elif m is None:
                 taps = passes.adjoint_taps(window, (x.height, x.width))
                 turned = conv.weight if conv.groups > 1 else conv.weight.transpose(1, 0, 2, 3)
                 made.append(_direct(conv, turned, None, taps, frames))
@@ -219,7 +230,7 @@ class BlockedConv(Layer):
     @cached_property
     def _own_gate(self) -> list[Pass]:
         """A pass that multiplies by 1 and stores what the rectifier of y lets through."""
-        value, frame = self.target
+        value, frame, _ = self.target
         here = Taps(whole(frame), (0, 0), (1, 1), ((0, 0),), ((0, 0),))
         ones = np.ones((frame.channels, 1, 1), np.float32)
         return passes.depthwise(ones, None, [here], Frames(frame, frame, kept=value))

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Set
 
 from npgradcam.kernels import passes, winograd_passes
 from npgradcam.kernels.frames import LANES, Frame
-from npgradcam.kernels.passes import Window
 from npgradcam.layers import Layer
 from npgradcam.topology import Node, Topology
 from npgradcam.typing import Quad, Shape
@@ -87,8 +86,11 @@ class _Plan:
         reading = [step for step in self.steps.values() if name in step.inputs]
         dense = all(step.kind == "conv" and step.adds != name and all(p.conv.groups == 1 for p in step.pieces)
                     for step in reading)
-        lanes = C if C <= FEW and dense and name not in self.steps else LANES
-        return Place(Frame(C, H, W, lanes=lanes), Frame(C, H, W))
+        if C > FEW or not dense or name in self.steps:
+            return Place(Frame(C, H, W), Frame(C, H, W))
+        strides = {s for step in reading for piece in step.pieces for s in piece.window.stride}
+        r = max((r for r in (2, 3, 4) if C * r * r <= LANES and not any(r % s for s in strides)), default=1)
+        return Place(Frame(C, H, W, lanes=C), Frame(C * r * r, -(-H // r), -(-W // r)), r)
 
     def _add_zeros_around(self) -> None:
         """Give every value as many zeros around as its readers look at, every signal as many as its maker does."""
@@ -97,9 +99,9 @@ class _Plan:
             made = self.made(step.name)
             for piece in step.pieces:
                 read, (forward, back) = self.read(piece.reads), self._tiles(step, piece)
-                x, y = self.places[read].value, self.places[made].value
-                self._widen(read, _zeros(piece.window, forward, x, y, back=False), (0, 0, 0, 0))
-                self._widen(made, (0, 0, 0, 0), _zeros(piece.window, back, y, x, back=True))
+                (x, _, together), y = self.places[read], self.places[made].value
+                self._widen(read, _zeros(piece, forward, x, y, back=False), (0, 0, 0, 0))
+                self._widen(made, (0, 0, 0, 0), _zeros(piece, back, y, x, back=True, together=together))
             if step.adds is not None:
                 alike += [(made, self.read(step.adds)), (self.read(step.adds), made)]
         before = None
@@ -110,7 +112,7 @@ class _Plan:
 
     def _widen(self, name: str, value: Quad, signal: Quad) -> None:
         place = self.places[name]
-        self.places[name] = Place(place.value.around(value), place.signal.around(signal))
+        self.places[name] = Place(place.value.around(value), place.signal.around(signal), place.together)
 
     def _tiles(self, step: Step, piece: Piece) -> tuple[int | None, int | None]:
         """Return the m of Winograd's tiles, forward and back."""
@@ -163,9 +165,11 @@ class _Plan:
         return alone and one and made.kind == "conv" and made.gate is not None
 
 
-def _zeros(window: Window, m: int | None, source: Frame, target: Frame, *, back: bool) -> Quad:
+def _zeros(piece: Piece, m: int | None, source: Frame, target: Frame, *, back: bool, together: int = 1) -> Quad:
     """Return how many zeros around `source` a pass reads that makes `target` from it, forward or back."""
-    sizes, (p, q) = (target.height, target.width), window.padding
+    sizes, window, (p, q) = (target.height, target.width), piece.window, piece.window.padding
+    if together > 1:
+        return passes.halo(passes.adjoint_together(piece.conv.weight, window, sizes, together)[1], source)
     if m is not None:
         return winograd_passes.halo(m, (2 - p, 2 - q) if back else (p, q), source, sizes)
     return passes.halo((passes.adjoint_taps if back else passes.forward_taps)(window, sizes), source)
