@@ -7,7 +7,8 @@ import numpy as np
 from npgradcam import kernels
 from npgradcam.kernels import passes, rooms, winograd, winograd_passes
 from npgradcam.kernels.frames import Frame, pack, unpack
-from npgradcam.kernels.passes import ADD, Frames, Window
+from npgradcam.kernels.passes import ADD, Frames
+from npgradcam.kernels.taps import Window, adjoint_taps, forward_taps, halo
 
 Array = np.ndarray
 NOTHING = (0, 0, 0, 0)
@@ -28,12 +29,12 @@ def forward(x: Array, weight: Array, window: Window, after: tuple[int, int], bia
     source, target = Frame(*x.shape[1:], lanes=lanes), Frame(channels, I, J).around(around)
     aside = Frame(channels, I, J, 1, 2, 0, 3)
     if m is None:
-        taps = passes.forward_taps(window, (I, J))
-        frames = Frames(source.around(passes.halo(taps, source)), target, aside if other is not None else None)
+        taps = forward_taps(window, (I, J))
+        frames = Frames(source.around(halo(taps, source)), target, aside if other is not None else None)
         made = (passes.depthwise if weight.ndim == 3 else passes.dense)(weight, bias, taps, frames)
     else:
-        halo = winograd_passes.halo(m, window.padding, source, (I, J))
-        frames = Frames(source.around(halo), target, aside if other is not None else None)
+        wide = winograd_passes.halo(m, window.padding, source, (I, J))
+        frames = Frames(source.around(wide), target, aside if other is not None else None)
         U = winograd_passes.transformed(weight, m)
         made = [winograd_passes.WinogradPass.of(m, U, bias, window.padding, frames)]
     y = rooms.picture(target, len(x))
@@ -52,16 +53,16 @@ def backward(signal: Array, weight: Array, window: Window, shape: tuple[int, ...
     aside = Frame(*shape[1:], 2, 0, 1, 1)
     read = (aside if other is not None else None, aside if kept is not None else None)
     if m is None:
-        taps = passes.adjoint_taps(window, (shape[2], shape[3]))
-        frames = Frames(source.around(passes.halo(taps, source)), target, *read)
+        taps = adjoint_taps(window, (shape[2], shape[3]))
+        frames = Frames(source.around(halo(taps, source)), target, *read)
         if weight.ndim == 3:
             made = passes.depthwise(weight, None, taps, frames)
         else:
             made = passes.dense(weight.transpose(1, 0, 2, 3), None, taps, frames)
     else:
         before = (2 - window.padding[0], 2 - window.padding[1])
-        halo = winograd_passes.halo(m, before, source, (shape[2], shape[3]))
-        frames = Frames(source.around(halo), target, *read)
+        wide = winograd_passes.halo(m, before, source, (shape[2], shape[3]))
+        frames = Frames(source.around(wide), target, *read)
         U = winograd_passes.transformed(winograd.adjoint_weight(weight), m)
         made = [winograd_passes.WinogradPass.of(m, U, None, before, frames)]
     dx = np.zeros(target.shape(len(signal)), np.float32)

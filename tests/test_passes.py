@@ -12,7 +12,8 @@ from npgradcam import kernels
 from npgradcam.errors import ShapeError
 from npgradcam.kernels import passes
 from npgradcam.kernels.frames import Frame, lines, pack, unpack, whole
-from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Frames, Window
+from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Frames
+from npgradcam.kernels.taps import Window, adjoint_together, forward_taps, halo
 
 pytest.importorskip("numba")
 Array = np.ndarray
@@ -96,9 +97,9 @@ def test_neighbouring_cells_of_a_picture_of_few_channels_are_computed_together(c
     if C * r * r > 16:
         return
     signal = random.integers(-8, 9, definition(x, weight, window, after).shape).astype(np.float32)
-    together, taps = passes.adjoint_together(weight, window, (H, W), r)
+    together, taps = adjoint_together(weight, window, (H, W), r)
     source, target = Frame(*signal.shape[1:]), Frame(C * r * r, -(-H // r), -(-W // r))
-    source = source.around(passes.halo(taps, source))
+    source = source.around(halo(taps, source))
     dx = np.empty(target.shape(N), np.float32)
     for each in passes.dense(together, None, taps, Frames(source, target)):
         each.run(pack(signal, source), dx)
@@ -169,7 +170,7 @@ def test_packing_and_unpacking_undo_each_other(C: int, H: int, W: int, lanes: in
 def test_a_frame_that_is_too_small_is_refused_before_any_memory_is_touched(broken: str) -> None:
     """Tables that lead out of a picture: too few zeros around x, or what is added lies in a smaller frame than y."""
     window, small = Window((3, 3), (1, 1), (1, 1)), Frame(16, 5, 5)
-    taps = passes.forward_taps(window, (6, 6))
+    taps = forward_taps(window, (6, 6))
     frames = {"x": Frame(16, 6, 6, 1, 1, 1, 1), "y": Frame(16, 6, 6), "other": Frame(16, 6, 6), "kept": Frame(16, 6, 6)}
     assert passes.dense(np.ones((16, 16, 3, 3), np.float32), None, taps, Frames(**frames))
     frames[broken] = small
@@ -180,7 +181,7 @@ def test_a_frame_that_is_too_small_is_refused_before_any_memory_is_touched(broke
 
 def test_an_array_that_does_not_fit_its_frame_is_refused() -> None:
     frame = Frame(16, 6, 6)
-    taps = passes.forward_taps(Window((1, 1)), (6, 6))
+    taps = forward_taps(Window((1, 1)), (6, 6))
     (made,) = passes.dense(np.ones((16, 16, 1, 1), np.float32), None, taps, Frames(frame, frame))
     x = np.zeros(frame.shape(2), np.float32)
     made.run(x, np.empty_like(x))

@@ -54,9 +54,10 @@ import numpy as np
 from dataclasses import replace
 from npgradcam.kernels import passes, rooms
 from npgradcam.kernels.frames import Frame
-from npgradcam.kernels.passes import Frames, Window
+from npgradcam.kernels.passes import Frames
+from npgradcam.kernels.taps import Window, forward_taps
 frame = Frame(16, 6, 6)
-taps = passes.forward_taps(Window((1, 1)), (6, 6))
+taps = forward_taps(Window((1, 1)), (6, 6))
 (made,) = passes.dense(np.ones((16, 16, 1, 1), np.float32), None, taps, Frames(frame, frame))
 x = np.ones(frame.shape(1), np.float32)
 made.run(x, np.empty_like(x))

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from npgradcam import kernels
 from npgradcam.errors import ShapeError
 from npgradcam.kernels import winograd
-from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Window
+from npgradcam.kernels.passes import ADD, GATE, POSITIVE
+from npgradcam.kernels.taps import Window
 
 pytest.importorskip("numba")
 random = np.random.default_rng(4)
@@ -55,7 +56,7 @@ def test_the_emitted_transforms_are_the_exact_matrices(m: int) -> None:
     """Cell by cell: every factor is a float32 exactly, so of a tile with a single 1 nothing is rounded."""
     from numba import njit
 
-    from npgradcam.kernels.vector import store_tile, transform_tile
+    from npgradcam.kernels.vector_tiles import store_tile, transform_tile
 
     n, exact = m + 2, winograd.matrices(winograd.POINTS[m])
 

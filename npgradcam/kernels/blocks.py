@@ -9,7 +9,7 @@ from npgradcam.typing import Array, Shape
 
 from . import compiled_blocks, rooms
 from .frames import Frame
-from .passes import Window
+from .taps import Window
 
 
 def pack(x: Array, frame: Frame, y: Array | None = None) -> Array:

@@ -1,174 +1,19 @@
 """Vector code for the innermost loops, written once against LLVM's own vectors of `LANES` numbers.
 
-LLVM splits a vector into whatever registers the processor has: one of AVX-512, two of AVX2, four of NEON. Numba's
-`intrinsic` places the code in a compiled loop. Everything here reads and writes `array[offset + 0 .. LANES - 1]` of an
-array that is contiguous, and whose geometry Python has checked before (`kernels.blocked`). Addresses escape
-NUMBA_BOUNDSCHECK, so with that variable set every vector that is read or written is compared with its array first.
+Numba's `intrinsic` places the code in a compiled loop. Everything reads and writes `array[offset + 0 .. LANES - 1]` of
+an array that is contiguous, and whose geometry Python has checked before (`kernels.passes`).
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from llvmlite import ir
-from numba import config
-from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from . import winograd
+from .emitter import LANE, emitted
 from .frames import LANES
 from .passes import ADD, GATE, POSITIVE
-
-CHECKED = bool(config.BOUNDSCHECK)
-# what a compiled function closes over to be compiled anew when this file changes
-_written = hashlib.sha256(Path(__file__).read_bytes() + Path(winograd.__file__).read_bytes())
-VERSION = int(_written.hexdigest()[:8], 16) * 2 + CHECKED
-
-_FLOAT, _INT, _LANE = ir.FloatType(), ir.IntType(64), ir.IntType(32)
-_VECTOR = ir.VectorType(_FLOAT, LANES)
-
-
-class Emitter:
-    """Writes the code of one intrinsic: its arguments by name, and the few operations on vectors that it needs."""
-
-    def __init__(self, context: Any, builder: Any, names: list[str], kinds: Any, values: Any) -> None:
-        self.context, self.builder = context, builder
-        self._arrays: dict[str, Any] = {}
-        for name, kind, value in zip(names, kinds, values, strict=True):
-            if isinstance(kind, types.Array):
-                self._arrays[name] = context.make_array(kind)(context, builder, value)
-            elif isinstance(kind, types.Integer):
-                setattr(self, name, context.cast(builder, value, kind, types.int64))
-            elif isinstance(kind, types.Float):
-                setattr(self, name, context.cast(builder, value, kind, types.float32))
-            else:
-                setattr(self, name, value)
-
-    def whole(self, n: int) -> Any:
-        """Return a whole number as a constant."""
-        return _INT(n)
-
-    def add(self, a: Any, b: Any) -> Any:
-        """Return the sum of two offsets; either may be a Python number."""
-        return self.builder.add(*(self.whole(n) if isinstance(n, int) else n for n in (a, b)))
-
-    def times(self, a: Any, n: int) -> Any:
-        """Return n times an offset."""
-        return self.builder.mul(a, self.whole(n))
-
-    def length(self, array: str) -> Any:
-        """Return how many numbers an array holds."""
-        return self.context.cast(self.builder, self._arrays[array].nitems, types.intp, types.int64)
-
-    def check(self, array: str, offset: Any, count: int) -> None:
-        """In the checked build, raise IndexError unless array[offset : offset + count] lies inside the array."""
-        if not CHECKED:
-            return
-        builder = self.builder
-        before = builder.icmp_signed("<", offset, self.whole(0))
-        beyond = builder.icmp_signed(">", self.add(offset, count), self.length(array))
-        with builder.if_then(builder.or_(before, beyond), likely=False):
-            message = f"vector code reads or writes outside of {array!r}"
-            self.context.call_conv.return_user_exc(builder, IndexError, (message,))
-
-    def at(self, array: str, offset: Any) -> Any:
-        """Return the address of array[offset]; not checked."""
-        return self.builder.gep(self._arrays[array].data, [offset])
-
-    def number(self, array: str, offset: Any) -> Any:
-        """Return array[offset]."""
-        self.check(array, offset, 1)
-        return self.builder.load(self.at(array, offset))
-
-    def load(self, array: str, offset: Any) -> Any:
-        """Return array[offset : offset + LANES]."""
-        self.check(array, offset, LANES)
-        return self.load_at(self.at(array, offset))
-
-    def load_at(self, address: Any, skip: Any = 0) -> Any:
-        """Return the vector `skip` numbers behind an address that was checked before."""
-        address = self.builder.gep(address, [self.whole(skip) if isinstance(skip, int) else skip])
-        vector = self.builder.load(self.builder.bitcast(address, _VECTOR.as_pointer()))
-        vector.align = 4
-        return vector
-
-    def store(self, array: str, offset: Any, vector: Any) -> None:
-        """Write array[offset : offset + LANES]."""
-        self.check(array, offset, LANES)
-        self.builder.store(vector, self.builder.bitcast(self.at(array, offset), _VECTOR.as_pointer())).align = 4
-
-    def spread(self, number: Any) -> Any:
-        """Return a vector with one number in every lane."""
-        undefined = ir.Constant(_VECTOR, ir.Undefined)
-        first = self.builder.insert_element(undefined, number, _LANE(0))
-        return self.builder.shuffle_vector(first, undefined, ir.Constant(ir.VectorType(_LANE, LANES), [0] * LANES))
-
-    def constant(self, number: float) -> Any:
-        """Return a vector with one constant in every lane."""
-        return ir.Constant(_VECTOR, [_FLOAT(number)] * LANES)
-
-    def multiply_add(self, a: Any, b: Any, c: Any) -> Any:
-        """Return a b + c, rounded once."""
-        kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-        fma = cgutils.get_or_insert_function(self.builder.module, kind, f"llvm.fma.v{LANES}f32")
-        return self.builder.call(fma, [a, b, c])
-
-    def below(self, v: Any, high: Any) -> Any:
-        """Return min(v, high); a NaN in v stays."""
-        return self.builder.select(self.builder.fcmp_ordered(">", v, high), high, v)
-
-    def above(self, v: Any, low: Any) -> Any:
-        """Return max(v, low); a NaN in v stays."""
-        return self.builder.select(self.builder.fcmp_ordered("<", v, low), low, v)
-
-    def loop(self, count: Any, carried: list[Any], body: Callable[[Any, list[Any]], Any]) -> Any:
-        """Run body(i, carried) -> carried for i = 0 .. count - 1, at least once; return what is carried last."""
-        builder, before = self.builder, self.builder.block
-        inside, after = builder.append_basic_block("inside"), builder.append_basic_block("after")
-        builder.branch(inside)
-        builder.position_at_end(inside)
-        i = builder.phi(_INT)
-        i.add_incoming(self.whole(0), before)
-        now = [builder.phi(value.type) for value in carried]
-        for phi, value in zip(now, carried, strict=True):
-            phi.add_incoming(value, before)
-        new = body(i, list(now))
-        following = self.add(i, 1)
-        i.add_incoming(following, builder.block)
-        for phi, value in zip(now, new, strict=True):
-            phi.add_incoming(value, builder.block)
-        builder.cbranch(builder.icmp_signed("<", following, count), inside, after)
-        builder.position_at_end(after)
-        return new
-
-    def flag(self, bits: Any, bit: int) -> Any:
-        """Whether a bit is set."""
-        return self.builder.icmp_signed("!=", self.builder.and_(bits, self.whole(bit)), self.whole(0))
-
-
-def emitted(write: Callable[..., None], shape: list[Any], **arguments: Any) -> tuple[Any, Any]:
-    """Return what a Numba intrinsic returns, for code that `write(emitter, *shape)` emits.
-
-    Parameters
-    ----------
-    write : function
-        Finds the call's arguments on the emitter, by their names.
-    shape : list of types
-        Types of the first arguments of the call: whole numbers that are known when the caller is compiled.
-    arguments : types
-        Types of the other arguments, in the call's order.
-    """
-    constants = [kind.literal_value for kind in shape]
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        rest = len(shape)
-        write(Emitter(context, builder, list(arguments), signature.args[rest:], values[rest:]), *constants)
-        return context.get_dummy_value()
-
-    return types.void(*shape, *arguments.values()), generate
 
 
 @intrinsic(prefer_literal=True)
@@ -246,7 +91,7 @@ def _store(e: Any, sums: dict[tuple[int, int], Any]) -> None:
                             if more:
                                 total = e.builder.fadd(total, e.load("other", _place(e.o_at, e.o_block, p, q, e)))
                             if way:
-                                total = _passed(e, total, _place(e.k_at, e.k_block, p, q, e), low, high, zero)
+                                total = passed(e, total, _place(e.k_at, e.k_block, p, q, e), low, high, zero)
                             else:
                                 total = e.below(e.above(total, low), high)
                             e.store("y", _place(e.y_at, e.y_block, p, q, e), total)
@@ -257,7 +102,7 @@ def _place(start: Any, block: Any, p: int, q: int, e: Any) -> Any:
     return e.add(e.add(start, e.times(block, q)), e.times(e.apart, p))
 
 
-def _passed(e: Any, signal: Any, kept_at: Any, low: Any, high: Any, zero: Any) -> Any:
+def passed(e: Any, signal: Any, kept_at: Any, low: Any, high: Any, zero: Any) -> Any:
     """Return what a rectifier with the output `kept` lets through of a signal."""
     b, kept = e.builder, e.load("kept", kept_at)
     is_open = b.and_(b.fcmp_ordered(">", kept, low), b.fcmp_ordered("<", kept, high))
@@ -323,88 +168,6 @@ def _pay_largest(e: Any) -> None:
 
 
 @intrinsic(prefer_literal=True)
-def transform_tile(typing, m, x, x_at, x_row, v, v_at, v_step):  # type: ignore[no-untyped-def]
-    """Emit `_transform_tile` for tiles of m x m cells of y."""
-    return emitted(_transform_tile, [m], x=x, x_at=x_at, x_row=x_row, v=v, v_at=v_at, v_step=v_step)
-
-
-def _transform_tile(e: Any, m: int) -> None:
-    """V = B^T d B for a tile d of (m + 2)^2 cells of x; number k of V lies at v_at + k v_step."""
-    n, B = m + 2, winograd.matrices(winograd.POINTS[m]).input
-    tile = [[e.load("x", e.add(e.add(e.x_at, e.times(e.x_row, i)), j * LANES)) for j in range(n)] for i in range(n)]
-    down = list(zip(*(_combine(e, B, list(column)) for column in zip(*tile, strict=True)), strict=True))
-    for i, row in enumerate(down):
-        for j, value in enumerate(_combine(e, B, list(row))):
-            e.store("v", e.add(e.v_at, e.times(e.v_step, i * n + j)), value)
-
-
-@intrinsic(prefer_literal=True)
-def store_tile(typing, m, v, v_at, v_step, bias, b_at, y, y_at, y_row, other, o_at, o_row, kept, k_at, k_row,  # type: ignore[no-untyped-def]
-               rows, columns, low, high, what):
-    """Emit `_store_tile` for tiles of m x m cells of y."""
-    return emitted(_store_tile, [m], v=v, v_at=v_at, v_step=v_step, bias=bias, b_at=b_at, y=y, y_at=y_at, y_row=y_row,
-                   other=other, o_at=o_at, o_row=o_row, kept=kept, k_at=k_at, k_row=k_row, rows=rows, columns=columns,
-                   low=low, high=high, what=what)
-
-
-def _store_tile(e: Any, m: int) -> None:
-    """Y = store( A^T V A + bias ), the first `rows` rows and `columns` columns of the tile."""
-    n, A, b = m + 2, winograd.matrices(winograd.POINTS[m]).output, e.builder
-    tile = [[e.load("v", e.add(e.v_at, e.times(e.v_step, i * n + j))) for j in range(n)] for i in range(n)]
-    down = list(zip(*(_combine(e, A, list(column)) for column in zip(*tile, strict=True)), strict=True))
-    bias, low, high, zero = e.load("bias", e.b_at), e.spread(e.low), e.spread(e.high), e.constant(0.0)
-    back = b.icmp_signed(">=", e.what, e.whole(GATE))
-    for i, row in enumerate(down):
-        with b.if_then(b.icmp_signed("<", e.whole(i), e.rows)):
-            for j, value in enumerate(_combine(e, A, list(row))):
-                with b.if_then(b.icmp_signed("<", e.whole(j), e.columns)):
-                    place = [e.add(e.add(start, e.times(apart, i)), j * LANES) for start, apart in
-                             ((e.y_at, e.y_row), (e.o_at, e.o_row), (e.k_at, e.k_row))]
-                    total, here = b.fadd(value, bias), b.block
-                    with b.if_then(e.flag(e.what, ADD)):
-                        added, there = b.fadd(total, e.load("other", place[1])), b.block
-                    joined = b.phi(_VECTOR)
-                    joined.add_incoming(total, here)
-                    joined.add_incoming(added, there)
-                    with b.if_else(back) as (backward, forward):
-                        with backward:
-                            e.store("y", place[0], _passed(e, joined, place[2], low, high, zero))
-                        with forward:
-                            e.store("y", place[0], e.below(e.above(joined, low), high))
-
-
-def _combine(e: Any, rows: Any, values: list[Any]) -> list[Any]:
-    """Return sum_k row[k] values[k] for every row; two rows that differ in signs only share their sums."""
-    done: dict[int, Any] = {}
-    for i, row in enumerate(rows):
-        for k in range(i + 1, len(rows)):
-            other = rows[k]
-            if i in done or k in done or any(abs(a) != abs(b) for a, b in zip(row, other, strict=True)):
-                continue
-            same = [a if a == b else 0 * a for a, b in zip(row, other, strict=True)]
-            differ = [a if a != b else 0 * a for a, b in zip(row, other, strict=True)]
-            if any(same) and any(differ):
-                s, d = _sum(e, same, values), _sum(e, differ, values)
-                done[i], done[k] = e.builder.fadd(s, d), e.builder.fsub(s, d)
-        if i not in done:
-            done[i] = _sum(e, row, values)
-    return [done[i] for i in range(len(rows))]
-
-
-def _sum(e: Any, row: Any, values: list[Any]) -> Any:
-    """Return sum_k row[k] values[k]; the factors are constants, 1 and -1 cost no product."""
-    terms = sorted(((a, value) for a, value in zip(row, values, strict=True) if a), key=lambda term: term[0] != 1)
-    (a, value), *rest = terms
-    total = value if a == 1 else e.builder.fmul(value, e.constant(float(a)))
-    for a, value in rest:
-        if abs(a) == 1:
-            total = (e.builder.fadd if a == 1 else e.builder.fsub)(total, value)
-        else:
-            total = e.multiply_add(value, e.constant(float(a)), total)
-    return total
-
-
-@intrinsic(prefer_literal=True)
 def dot_rows(typing, rows, w, w_at, w_row, x, x_at, count, y, y_at):  # type: ignore[no-untyped-def]
     """Emit `_dot_rows` for so many rows at once."""
     return emitted(_dot_rows, [rows], w=w, w_at=w_at, w_row=w_row, x=x, x_at=x_at, count=count, y=y, y_at=y_at)
@@ -420,7 +183,7 @@ def _dot_rows(e: Any, rows: int) -> None:
 
     sums = e.loop(e.count, [e.constant(0.0)] * rows, step)
     for r, total in enumerate(sums):
-        lanes = [e.builder.extract_element(total, _LANE(lane)) for lane in range(LANES)]
+        lanes = [e.builder.extract_element(total, LANE(lane)) for lane in range(LANES)]
         while len(lanes) > 1:
             lanes = [e.builder.fadd(a, b) for a, b in zip(lanes[::2], lanes[1::2], strict=True)]
         place = e.add(e.y_at, r)

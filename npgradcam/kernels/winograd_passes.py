@@ -17,7 +17,8 @@ import numpy as np
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, IntArray, Pair, Quad
 
-from . import compiled_blocks, rooms, winograd
+from . import compiled_winograd, rooms, winograd
+from .compiled_blocks import threads
 from .frames import LANES, Frame, aligned
 from .passes import Frames, apart, flat, padded, register_block
 
@@ -116,17 +117,17 @@ class WinogradPass:
             P, Q = register_block(len(self.tiles) if len(self.tiles) < 28 else 28, B)
             T = max(P, own // P * P)
             taps = np.arange(C, dtype=np.int64) * T * LANES
-            each = len(self.U) * ((B + C) * T * LANES + 2 * compiled_blocks.PAD)
-            room = rooms.floats(compiled_blocks.threads() * each).reshape(-1, each)
-            compiled_blocks.winograd_by_block(self.m, P, Q)(
+            each = len(self.U) * ((B + C) * T * LANES + 2 * compiled_winograd.PAD)
+            room = rooms.floats(threads() * each).reshape(-1, each)
+            compiled_winograd.by_block(self.m, P, Q)(
                 *arrays, self.U.reshape(-1), self.bias, taps, self.tiles, (len(y), B, C, T, *strides), *last, room)
             return
         most = max(1, SHARED // (len(self.U) * (B + C) * LANES))
         parts = -(-together // most)
         T = -(-together // parts)
         P, Q = register_block(T, B)
-        loops = compiled_blocks.winograd_by_phase(self.m, P, Q)
-        v, product = (rooms.floats(len(self.U) * (n * T * LANES + compiled_blocks.PAD)) for n in (C, B))
+        loops = compiled_winograd.by_phase(self.m, P, Q)
+        v, product = (rooms.floats(len(self.U) * (n * T * LANES + compiled_winograd.PAD)) for n in (C, B))
         taps = np.arange(C, dtype=np.int64) * T * LANES
         for part in range(parts):
             first = min(part * T, together - T)

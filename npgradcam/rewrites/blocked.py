@@ -17,7 +17,8 @@ import numpy as np
 
 from npgradcam.kernels import blocks, passes, rooms, winograd, winograd_passes
 from npgradcam.kernels.frames import LANES, Frame, Grid, whole
-from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Frames, Pass, Taps, Window
+from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Frames, Pass
+from npgradcam.kernels.taps import Taps, Window, adjoint_taps, adjoint_together, forward_taps
 from npgradcam.kernels.winograd_passes import WinogradPass
 from npgradcam.layers import Clip, Conv2d, Layer, Rectifier
 from npgradcam.rules import Rule, deconvnet, gradient, guided
@@ -201,7 +202,7 @@ class BlockedConv(Layer):
         for conv, window, source, (m, _), first in self.parts:
             frames = Frames(self.sources[source].value, y, other, writes=first)
             if m is None:
-                taps = passes.forward_taps(window, (y.height, y.width))
+                taps = forward_taps(window, (y.height, y.width))
                 made.append(_direct(conv, conv.weight, conv.bias, taps, frames))
             else:
                 kernels = _transformed(conv, m, back=False)
@@ -216,10 +217,10 @@ class BlockedConv(Layer):
             value, x, together = self.sources[source]
             frames = Frames(self.target.signal, x, kept=value if self.reads else None, reads=first)
             if together > 1:
-                turned, taps = passes.adjoint_together(conv.weight, window, (value.height, value.width), together)
+                turned, taps = adjoint_together(conv.weight, window, (value.height, value.width), together)
                 made.append(passes.dense(turned, None, taps, frames))
             elif m is None:
-                taps = passes.adjoint_taps(window, (x.height, x.width))
+                taps = adjoint_taps(window, (x.height, x.width))
                 turned = conv.weight if conv.groups > 1 else conv.weight.transpose(1, 0, 2, 3)
                 made.append(_direct(conv, turned, None, taps, frames))
             else:

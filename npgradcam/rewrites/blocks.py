@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Set
 
-from npgradcam.kernels import passes, winograd_passes
+from npgradcam.kernels import taps, winograd_passes
 from npgradcam.kernels.frames import LANES, Frame
 from npgradcam.layers import Layer
 from npgradcam.topology import Node, Topology
@@ -169,7 +169,7 @@ def _zeros(piece: Piece, m: int | None, source: Frame, target: Frame, *, back: b
     """Return how many zeros around `source` a pass reads that makes `target` from it, forward or back."""
     sizes, window, (p, q) = (target.height, target.width), piece.window, piece.window.padding
     if together > 1:
-        return passes.halo(passes.adjoint_together(piece.conv.weight, window, sizes, together)[1], source)
+        return taps.halo(taps.adjoint_together(piece.conv.weight, window, sizes, together)[1], source)
     if m is not None:
         return winograd_passes.halo(m, (2 - p, 2 - q) if back else (p, q), source, sizes)
-    return passes.halo((passes.adjoint_taps if back else passes.forward_taps)(window, sizes), source)
+    return taps.halo((taps.adjoint_taps if back else taps.forward_taps)(window, sizes), source)

@@ -14,7 +14,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from npgradcam.kernels.frames import LANES
-from npgradcam.kernels.passes import Window
+from npgradcam.kernels.taps import Window
 from npgradcam.layers import (
     Add,
     AvgPool2d,

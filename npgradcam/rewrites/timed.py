@@ -109,13 +109,12 @@ def operations(layer: Layer, y: Shape) -> int:
 
 def peak(seconds: float = 0.3) -> float:
     """Return the GFLOP/s that the fastest kernel reaches on data in the cache: what a layer can be held against."""
-    from npgradcam.kernels import passes, rooms
+    from npgradcam.kernels import passes, rooms, taps
     from npgradcam.kernels.frames import Frame
 
     frame = Frame(128, 14, 14)
-    taps = passes.forward_taps(passes.Window((1, 1)), (14, 14))
     weight = np.ones((128, 128, 1, 1), np.float32)
-    (made,) = passes.dense(weight, None, taps, passes.Frames(frame, frame))
+    (made,) = passes.dense(weight, None, taps.forward_taps(taps.Window((1, 1)), (14, 14)), passes.Frames(frame, frame))
     x, y = rooms.picture(frame, 8), rooms.picture(frame, 8)
     x[:] = 1
     best, until = np.inf, None
