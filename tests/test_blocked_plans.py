@@ -14,7 +14,8 @@ import npgradcam as ng
 from npgradcam.layers import Add, AvgPool2d, Clip, Concat, Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, ReLU, ReLU6
 from npgradcam.network import Network, Node
 from npgradcam.rewrites import by_layer, chains, choose, optimise
-from npgradcam.rewrites.blocked import BlockedConv, Packed
+from npgradcam.rewrites.blocked import BlockedConv
+from npgradcam.rewrites.blocked_pictures import Packed
 from npgradcam.testing.strategies import networks
 
 pytest.importorskip("numba")
@@ -202,6 +203,24 @@ def test_a_chain_gives_the_bits_of_its_layers_again_and_again(data: st.DataObjec
             one, other = chained.forward(images, names), layers.forward(images, names)
             assert np.array_equal(one.logits, other.logits, equal_nan=True)
             assert all(np.array_equal(one.activation(n), other.activation(n), equal_nan=True) for n in names)
+
+
+def test_memory_that_two_frames_share_has_the_zeros_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third picture takes the place of the first, whose zeros around must be there again for the next image."""
+    monkeypatch.setattr(chains, "LARGE", 0)
+    random = np.random.default_rng(6)
+    nodes, channels = [], 3
+    for k in (1, 7, 5, 3):
+        weight = random.standard_normal((16, channels, k, k)) / (k * k * channels) ** 0.5
+        nodes.append((f"conv{k}", Conv2d(weight, None, padding=(k // 2,) * 4)))
+        channels = 16
+    net = Network.sequential([*nodes, ("mean", GlobalAvgPool2d()), ("flat", ng.layers.Flatten())])
+    x, quick = pictures(1, 12, 12).astype(np.float32), fast(net)
+    (chained,) = (node.layer for node in quick.plan(net.outputs, {"input": x.shape}).nodes if node.name == "mean")
+    for images in (x, x * 3, x):
+        assert np.array_equal(quick(images), replace(quick, choose=by_layer)(images))
+    (ready,) = chained._waiting.values()
+    assert np.shares_memory(*(ready.pictures[f"conv{k} in blocks"] for k in (1, 5)))
 
 
 def test_what_somebody_may_go_back_through_is_in_no_chain() -> None:

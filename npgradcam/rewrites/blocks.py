@@ -16,7 +16,8 @@ from npgradcam.layers import Layer
 from npgradcam.topology import Node, Topology
 from npgradcam.typing import Quad, Shape
 
-from .blocked import BlockedConv, BlockedMaxPool, BlockedMean, Packed, Part, Place, Unpacked
+from .blocked import BlockedConv, Part
+from .blocked_pictures import BlockedMaxPool, BlockedMean, Packed, Place, Unpacked
 from .fold import replace_nodes
 from .steps import Piece, Step, joined, steps_of
 

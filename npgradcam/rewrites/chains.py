@@ -21,12 +21,13 @@ from npgradcam.layers import Layer
 from npgradcam.topology import Node, Topology
 from npgradcam.typing import Array, Shape
 
-from .blocked import BlockedConv, BlockedMaxPool, BlockedMean, Packed, Unpacked
+from .blocked import BlockedConv
+from .blocked_pictures import BlockedMaxPool, BlockedMean, Packed, Unpacked
 from .fold import replace_nodes
 
 TOGETHER = 16  # images: enough to read the weights seldom, few enough for memory that is still in the cache
 MOST = 2**26  # bytes of pictures that a chain holds for the next image
-LARGE = 2**22  # bytes from which on a picture takes the place of another with other zeros around
+LARGE = 2**22  # bytes of a picture from which on it may take the place of one with other zeros around
 
 _INSIDE = (Packed, BlockedConv, BlockedMaxPool)
 _LAST = (BlockedConv, BlockedMaxPool, BlockedMean, Unpacked)
@@ -168,14 +169,19 @@ class Chain(Layer):
 
 
 def _place(frame: Frame, images: int, free: list[tuple[Frame, Array]], calls: list[Callable[[], None]]) -> Array:
-    """Return room for pictures in a frame: that of one which nobody reads any longer, or of its own."""
-    for n in range(len(free) - 1, -1, -1):
-        if free[n][0] == frame and len(free[n][1]) == images:
-            return free.pop(n)[1]
+    """Return room for pictures in a frame: that of one which nobody reads any longer, or of its own.
+
+    Large pictures share memory across frames, so each clears the zeros around it every time; others find theirs there.
+    """
     need = images * frame.image
+    same = [n for n, (other, x) in enumerate(free) if other == frame and len(x) == images]
     fitting = [(x.size, n) for n, (_, x) in enumerate(free) if need <= x.size <= 2 * need and 4 * need >= LARGE]
-    if not fitting:
-        return rooms.picture(frame, images)
-    y = free.pop(min(fitting)[1])[1].reshape(-1)[:need].reshape(frame.shape(images))
-    calls.append(partial(frame.clear_around, y))
+    if same:
+        y = free.pop(same[-1])[1]
+    elif fitting:
+        y = free.pop(min(fitting)[1])[1].reshape(-1)[:need].reshape(frame.shape(images))
+    else:
+        y = rooms.picture(frame, images)
+    if 4 * need >= LARGE:
+        calls.append(partial(frame.clear_around, y))
     return y
