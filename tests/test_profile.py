@@ -46,3 +46,4 @@ def test_the_command_prints_every_layer_of_the_plan(backend: str, capsys: pytest
     assert said["sum"]["operations"] == sum(layer["operations"] for layer in said["layers"]) > 1e6
     assert (said["peak_gflop_s"] is None) == (backend == "numpy" or said["peak_gflop_s"] is None)
     assert said["sum"]["backward_ms"] == 0
+    assert said["forward_ms"] > 0
