@@ -14,6 +14,7 @@ import npgradcam as ng
 from npgradcam.cli import main
 from npgradcam.errors import NpGradcamError, TargetError
 from npgradcam.study.page import page, words, write_page
+from npgradcam.study.receipt import receipt
 
 EVIL = '</script><img src="http://127.0.0.1:9/x" onerror="document.title=1">{model}'
 
@@ -159,3 +160,23 @@ def test_the_command_writes_a_page_text_or_arrays(tmp_path, monkeypatch, capsys)
                         (["--layer", "x", "--text"], "no layer has that name")):
         assert main([*shapes, *wrong]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_whole_map_moved_changes_the_score_by_all_its_gradients_and_slices_change_nothing(shapes, monkeypatch):
+    trace = ng.trace(shapes[0].net, shapes[0].tape, [0, 2], "relu1")
+    found = receipt(trace)
+    whole = [r for r in found if r["i"] is None]
+    assert {r["row"] for r in whole} == {0, 1}
+    for r in whole:
+        assert r["gradient"] == pytest.approx(trace.gradients[r["row"], r["k"]].astype(float).sum(), rel=1e-9)
+        assert r["error"] < 1e-5
+    monkeypatch.setattr("npgradcam.study.receipt.AT_ONCE", 30)  # one map at a time, one output of `fc` at a time
+    for r, again in zip(found, receipt(trace), strict=True):
+        assert again["measured"] == pytest.approx(r["measured"], rel=1e-6, abs=1e-9)
+
+
+def test_a_signal_that_does_not_fit_leaves_the_picture_of_its_product(shapes):
+    data = data_of(page(*shapes, budget=60_000))
+    assert [signal is not None for signal in data["guided"]] == [True, False]
+    assert [bool(products) for products in data["products"]] == [True, False]
+    assert [product is None for product in data["pictures"]["products"]] == [True, False]

@@ -20,20 +20,22 @@ from npgradcam._version import __version__
 from npgradcam.colours import BLUE_WHITE_RED, TURBO
 from npgradcam.errors import NpGradcamError, TargetError
 from npgradcam.images import Prepared
+from npgradcam.methods import InputSignal
 from npgradcam.methods.start import network_of
 from npgradcam.models import Model
 from npgradcam.models.model import Prediction
 from npgradcam.writing import whole_file
 
 from . import pictures, static
-from .encode import stored, tensor
+from .encode import picture, stored, tensor
 from .payload import check_cap, layer_data, network_data
 from .trace import Trace
 
 SCHEMA = 1
 BUDGET, CAP = 5_000_000, 20_000_000  # bytes: what a page aims at, and what it never exceeds
 LANGUAGES = ("en", "ko")
-SCRIPTS = ("tensors", "maths", "state", "views", "arithmetic", "behind", "check", "sandbox", "tables", "main")
+SCRIPTS = ("tensors", "maths", "state", "grid", "views", "pixels", "arithmetic", "formulas", "behind", "check",
+           "sandbox", "tables", "main")
 HERE = Path(__file__).parent
 
 
@@ -90,14 +92,13 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
            budget: int) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the pictures by name, and all data of a page."""
     t = traces[0]
-    by_rule = pictures.by_rule(t)
-    guided, products, drawn = _guided(t) if by_rule else ([], [], None)
-    if stored(*guided) > budget // 3:  # the arithmetic of single pixels is the first thing to go
-        guided, products = [], []
-    shown = pictures.static_pictures(t, image, by_rule, drawn)
+    arriving = pictures.arriving(t)
+    by_rule = pictures.by_rule(arriving)
+    guided, products, drawn = _guided(t, arriving["guided"], budget // 3) if by_rule else ([], [], [])
+    shown = pictures.static_pictures(t, image, by_rule, drawn[:1])
     layers = pictures.by_layer(traces)
     left = budget - 120_000 - stored(*guided) - sum(map(len, shown.values()))
-    left -= sum(len(p) for group in (*by_rule.values(), *layers) for p in group)
+    left -= sum(len(p) for group in (*by_rule.values(), *layers, drawn) for p in group)
     each = max(5_000, left // len(traces) // 2)  # half for A and its gradients, half for what lies behind them
     ranked = _ranked(t)
     channels = t.grad_cam.preprocessing.channels if t.grad_cam.preprocessing else "RGB"
@@ -108,7 +109,9 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
         "logits": tensor(t.tape.logits[0]), "probabilities": _softmax(t), "output": t.tape.output,
         "size": list(t.upsampled.shape[1:]), "channels": list(channels) if channels != "grey" else ["grey"],
         "layers": [layer_data(one, each) for one in traces], "network": network_data(t),
-        "guided": guided, "products": products, "pictures": {**by_rule, "layers": layers},
+        "guided": guided, "products": products,
+        "pictures": {**by_rule, "layers": layers,
+                     "products": [None if signal else drawn[row] for row, signal in enumerate(guided)]},
         "tables": {"turbo": TURBO.rgb.ravel().tolist(), "signed": BLUE_WHITE_RED.rgb.ravel().tolist()},
         "filled": _filled(t, name, sha256, ranked),
     }
@@ -161,22 +164,23 @@ def _gallery(data: dict[str, Any]) -> str:
     )
 
 
-def _guided(t: Trace) -> tuple[list[dict[str, Any]], list[list[list[float]]], Any]:
-    """The guided signal of each class, some products for the check, and the picture of the first product."""
+def _guided(t: Trace, signal: InputSignal, room: int) -> tuple[list[Any], list[Any], list[str]]:
+    """By class: the guided signal while there is room, some products for the check, the picture of the product."""
     from npgradcam import maps
 
-    signal = t.at_input("guided")
-    tensors, products, drawn = [], [], None
+    channels = "BGR" if signal.preprocessing and signal.preprocessing.channels == "BGR" else "RGB"
+    tensors: list[Any] = []
+    products, drawn = [], []
     for row in range(len(t.target)):
         what = signal.array(row)
         product = what * t.upsampled[row]  # float32 times float64, as the page multiplies
         places = np.unique(np.linspace(0, product.size - 1, 64).astype(int))
         found = [[*map(int, np.unravel_index(p, product.shape)), float(product.ravel()[p])] for p in places]
-        tensors.append(tensor(what))
-        products.append(found)
-        if row == 0:
-            channels = "BGR" if signal.preprocessing and signal.preprocessing.channels == "BGR" else "RGB"
-            drawn = maps.signal_image(product, maps.signal_limit(product) or None, channels)
+        one = tensor(what)
+        fits = stored(*tensors, one) <= room
+        tensors.append(one if fits else None)
+        products.append(found if fits else [])
+        drawn.append(picture(maps.signal_image(product, maps.signal_limit(product) or None, channels)))
     return tensors, products, drawn
 
 

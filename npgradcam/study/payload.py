@@ -19,7 +19,7 @@ from .cell import way_back
 from .encode import stored, tensor
 from .receipt import receipt
 from .text import rule_cells
-from .trace import Trace
+from .trace import RULES, Trace
 
 STRONGEST = 8  # channels whose cells can be followed down to the kernel
 PROBES = 64  # pixels whose interpolation the page checks
@@ -146,17 +146,26 @@ def check_cap(size: int, cap: int) -> None:
 
 def network_data(t: Trace) -> list[dict[str, Any]]:
     """Name, kind, equation, shape, parameters and settings of every layer, and what flows forward and back."""
-    network = network_of(t.net)
+    network, largest = network_of(t.net), _largest(t)
     found = []
     for name, x in t.outputs.items():
         layer = None if name in network.inputs else network[name].layer
         kind = "input" if layer is None else type(layer).__name__
-        flows = {rule: [float(np.abs(row).max()) for row in signals[name]] if name in signals else None
-                 for rule, signals in t.signals.items()}
+        flows = {rule: found.get(name) for rule, found in largest.items()}
         found.append({
             "name": name, "kind": kind, "equation": EQUATIONS.get(kind, ""), "shape": list(x.shape),
             "parameters": 0 if layer is None else sum(p.size for p in layer.parameters.values()),
             "about": "" if layer is None else repr(layer), "signals": flows,
             "low": float(x.min()) if x.size else 0.0, "high": float(x.max()) if x.size else 0.0,
         })
+    return found
+
+
+def _largest(t: Trace) -> dict[str, dict[str, list[float]]]:
+    """By rule and layer: max |signal| of each class. One rule and class at a time: all signals at once are large."""
+    found: dict[str, dict[str, list[float]]] = {rule: {} for rule in RULES}
+    for rule, by_name in found.items():
+        for row in range(len(t.target)):
+            for name, signal in t.flow(rule, row).items():
+                by_name.setdefault(name, []).append(float(np.abs(signal).max()))
     return found

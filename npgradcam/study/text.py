@@ -114,7 +114,7 @@ def rule_cells(t: Trace, row: int) -> list[dict[str, Any]]:
         return []
     name, found = between[-2 if len(between) > 1 else -1], []  # one below the layer: its signal has both signs
     x = t.outputs[network[name].inputs[0]][0]
-    signal = t.signals["gradient"][name][row]
+    signal = t.flow("gradient", row, (name,))[name][0]
     slope = np.broadcast_to(np.asarray(network[name].layer.slope(_kept(t, name))), (1, *x.shape))[0]  # type: ignore[attr-defined]
     for positive_x in (True, False):
         for positive_s in (True, False):
