@@ -1,8 +1,13 @@
 """In a browser: every number of the page has the arithmetic that was worked out by hand in `study_net`."""
 
+import branch_net
 import pytest
+import study_net
 import study_pages
-from browser import needs_browser
+from browser import Reader, needs_browser
+
+import npgradcam as ng
+from npgradcam.study import write_page
 
 pytestmark = needs_browser
 driver, by_hand, page = study_pages.driver, study_pages.by_hand, study_pages.page
@@ -83,3 +88,20 @@ def test_the_letters_and_their_numbers_have_one_colour(page):
     kinds = [set(page.driver.execute_script(colour, f"math .of-{kind}, label.of-{kind}")) for kind in ("k", "ij", "c")]
     assert [len(kind) for kind in kinds] == [1, 1, 1]
     assert len(set.union(*kinds)) == 3
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["channels first", "channels last"])
+def branches(request, tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "branches.html"
+    write_page(path, ng.trace(branch_net.model(request.param), study_net.X, ["cat", "cup"], "relu"))
+    return path
+
+
+def test_the_way_down_goes_through_a_branch_and_a_pooling(driver, branches):
+    page = Reader(driver, branches).open("#k=0&ij=1,1&open=A")  # -x + 4 under the window: 3, 1, 4, 3
+    assert "pool: max(3, 1, 4, 3) = 4  → (2, 1)\nnegative: Σ w·x + b = 4" in page.text("#formula")
+    assert page.rows() == [["0", "0"], ["bias", "4"], ["total", "4"]]
+    page.open("#k=1&ij=1,1&open=A")
+    assert "map 1 is map 0 of diagonal" in page.text("#formula")
+    assert page.rows() == [["0", "2"], ["bias", "0"], ["total", "2"]]
+    assert page.find("#badge").get_attribute("class") == "good"

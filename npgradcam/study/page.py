@@ -28,12 +28,12 @@ from npgradcam.writing import whole_file
 
 from . import pictures, static
 from .encode import picture, stored, tensor
+from .language import LANGUAGES, fill, words
 from .payload import check_cap, layer_data, network_data
 from .trace import Trace
 
 SCHEMA = 1
 BUDGET, CAP = 5_000_000, 20_000_000  # bytes: what a page aims at, and what it never exceeds
-LANGUAGES = ("en", "ko")
 SCRIPTS = ("tensors", "maths", "state", "grid", "views", "pixels", "arithmetic", "formulas", "behind", "check",
            "sandbox", "tables", "main")
 HERE = Path(__file__).parent
@@ -78,8 +78,7 @@ def page(traces: Trace | Sequence[Trace], image: Prepared | None = None, *, name
          lang: str = "en", budget: int = BUDGET) -> str:
     """Return the page as text; see `write_page`."""
     several = (traces,) if isinstance(traces, Trace) else tuple(traces)
-    if lang not in LANGUAGES:
-        raise NpGradcamError(f"lang: expected one of {', '.join(LANGUAGES)}, got {lang!r}")
+    words(lang)
     if not several or any(t.tape is not several[0].tape or t.target != several[0].target for t in several):
         raise NpGradcamError("page: expected traces of one forward and the same classes; give trace() the same tape")
     if several[0].tape.logits.ndim != 2:
@@ -103,7 +102,7 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
     ranked = _ranked(t)
     channels = t.grad_cam.preprocessing.channels if t.grad_cam.preprocessing else "RGB"
     data: dict[str, Any] = {
-        "schema": SCHEMA, "lang": lang, "words": {one: words(one) for one in LANGUAGES},
+        "schema": SCHEMA, "lang": lang, "words": {one: _shown(one) for one in LANGUAGES},
         "classes": [asdict(ranked[c]) for c in t.target],
         "top": [asdict(p) for p in sorted(ranked.values(), key=lambda p: p.rank) if p.rank <= 5 or p.index in t.target],
         "logits": tensor(t.tape.logits[0]), "probabilities": _softmax(t), "output": t.tape.output,
@@ -189,6 +188,11 @@ def _ranked(t: Trace) -> dict[int, Prediction]:
     return {p.index: p for p in model.ranked(t.tape.logits[0], None)}
 
 
+def _shown(lang: str) -> dict[str, str]:
+    """The sentences of the page, without those of the text."""
+    return {key: sentence for key, sentence in words(lang).items() if not key.startswith("text.")}
+
+
 def _softmax(t: Trace) -> bool:
     """Whether the probabilities are a softmax (otherwise the network ends with a sigmoid)."""
     last = network_of(t.net).last(network_of(t.net).outputs[0])
@@ -205,11 +209,6 @@ def _filled(t: Trace, name: str, sha256: str, ranked: dict[int, Prediction]) -> 
     }
 
 
-def fill(sentence: str, values: dict[str, Any]) -> str:
-    """Put values into the braces of a sentence; braces in the values stay as they are."""
-    return re.sub(r"\{(\w+)\}", lambda m: str(values.get(m[1], m[0])), sentence)
-
-
 def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
 
@@ -218,10 +217,3 @@ def _hash(text: str) -> str:
 def part(name: str) -> str:
     """Return a file of the page."""
     return (HERE / "page" / name).read_text(encoding="utf-8")
-
-
-@cache
-def words(lang: str) -> dict[str, str]:
-    """Return the sentences of the page in a language."""
-    found: dict[str, str] = json.loads((HERE / "words" / f"{lang}.json").read_text(encoding="utf-8"))
-    return found

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 
 from npgradcam.errors import NpGradcamError
-from npgradcam.kernels import resolve
-from npgradcam.layers import BatchNorm2d, Conv2d, Linear
+from npgradcam.layers import Linear
 from npgradcam.methods import NoCamHeadError
 from npgradcam.methods.cam import cam_head
 from npgradcam.methods.start import network_of
 from npgradcam.methods.why import in_order
 
-from .cell import way_back
+from .down import behind
 from .encode import stored, tensor
 from .receipt import receipt
 from .text import rule_cells
@@ -59,7 +58,7 @@ def layer_data(t: Trace, budget: int) -> dict[str, Any]:
         "rest": tensor(np.stack(rest)) if len(dropped) else None,
         "signed": tensor(t.signed_cam), "probes": _probes(t),
         "peak": [float(up.max()) for up in t.upsampled], "notes": [t.grad_cam.note(row) for row in range(R)],
-        "head": _head(t), "behind": _behind(t, _followed(t, order), budget), "receipt": receipt(t),
+        "head": _head(t), "behind": behind(t, _followed(t, order), budget), "receipt": receipt(t),
         "rules": [rule_cells(t, row) for row in range(R)],
     }
 
@@ -95,45 +94,6 @@ def _head(t: Trace) -> dict[str, Any] | None:
         return {"name": t.tape.output, "w": tensor(w), "features": tensor(features), "bias": bias,
                 "logit": [float(p + b) for p, b in zip(products, bias, strict=True)]}
     return None
-
-
-def _behind(t: Trace, channels: Any, budget: int) -> dict[str, Any] | None:
-    """The way from A^k back to a convolution, for the strongest channels."""
-    way, conv = way_back(t)
-    network, channels = network_of(t.net), np.sort(channels)
-    if not way:
-        return None
-    steps = []
-    for name, kind in way:
-        layer = network[name].layer
-        step: dict[str, Any] = {"name": name, "kind": kind, "out": tensor(t.outputs[name][0, channels])}
-        if kind == "Add":
-            step["more"] = [tensor(np.broadcast_to(t.outputs[x], t.outputs[name].shape)[0, channels])
-                            for x in network[name].inputs]
-        if isinstance(layer, BatchNorm2d):
-            step["scale"] = [float(v) for v in layer.scale[channels]]
-            step["shift"] = [float(v) for v in (layer.bias - layer.scale * layer.mean)[channels]]
-        steps.append(step)
-    found = {"channels": channels.tolist(), "steps": steps, "conv": None}
-    if conv is not None:
-        found["conv"] = _conv(t, conv, channels, budget)
-    return found
-
-
-def _conv(t: Trace, name: str, channels: Any, budget: int) -> dict[str, Any] | None:
-    network = network_of(t.net)
-    layer, source = network[name].layer, network[name].inputs[0]
-    assert isinstance(layer, Conv2d)  # noqa: S101
-    x, (U, V) = t.outputs[source], layer.weight.shape[2:]
-    found = {
-        "name": name, "source": source, "stride": list(layer.stride), "dilation": list(layer.dilation),
-        "padding": list(resolve(layer.padding, x.shape, (U, V), layer.stride, layer.dilation)),
-        "per_group": [int(k // (len(layer.weight) // layer.groups)) for k in channels],
-        "bias": [0.0 if layer.bias is None else float(layer.bias[k]) for k in channels],
-    }
-    if (x.nbytes + layer.weight[channels].nbytes) > budget:
-        return None
-    return {**found, "x": tensor(x[0]), "weight": tensor(layer.weight[channels])}
 
 
 def check_cap(size: int, cap: int) -> None:

@@ -133,11 +133,11 @@ class Trace:
         """Return the channels by how much they move the map: sum_ij |alpha_k A^k_ij|, largest first."""
         return np.argsort(-np.abs(self.contributions(row)).sum(axis=(1, 2)), kind="stable")
 
-    def text(self, k: int | None = None, cell: tuple[int, int] | None = None, row: int = 0) -> str:
+    def text(self, k: int | None = None, cell: tuple[int, int] | None = None, row: int = 0, lang: str = "en") -> str:
         """Return the derivation as text, with the numbers of channel k, cell (i, j) and the class of a row."""
         from .text import told
 
-        return told(self, k, cell, row)
+        return told(self, k, cell, row, lang)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as an .npz that `numpy.load` reads without this package; whole or not at all."""
