@@ -43,7 +43,14 @@ def keras(tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("which", ["by_hand", "shapes", "exact", "keras"])
+@pytest.fixture(scope="module")
+def pixels(tmp_path_factory):
+    path = tmp_path_factory.mktemp("page") / "pixels.html"
+    write_page(path, ng.trace(study_net.pixels(), study_net.X, [0, 1], "relu"))
+    return path
+
+
+@pytest.mark.parametrize("which", ["by_hand", "shapes", "exact", "keras", "pixels"])
 def test_the_page_recomputes_its_identities(driver, request, which):
     page = Reader(driver, request.getfixturevalue(which)).open()
     assert set(errors(page)) == {"sha", "alpha", "sum", "relu", "upsample", "softmax", "logit", "guided"}

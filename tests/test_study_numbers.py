@@ -55,7 +55,8 @@ def test_the_patch_under_the_kernel_is_shown_cell_by_cell(page):
 
 # the equations with the chosen numbers in the place of the letters, as text: indices come before exponents
 WRITTEN = {
-    "A": ("A1,11", "=2"), "dA": ("∂y0∂A1,11", "=−189", "=−2"), "alpha": ("α10", "=19(−2", "−2", "−2", "+…)", "=−2"),
+    "A": ("A1,11", "=2"), "dA": ("∂y0∂A1,11", "=−189", "=−2"),
+    "alpha": ("α10", "=19(−21,1", "−20,0", "−20,1", "+…)", "=−2"),
     "weighted": ("α10A1,11", "=−2×2", "=−4"), "sum": ("S1,10", "=", "2k = 0", "−4k = 1", "=−2"),
     "relu": ("L1,10", "=max(−2,0)", "=0"), "upsample": ("sh=(2+12)", "34−12", "=1.38", "sw=(2+12)", "34−12", "=1.38"),
     "guided": ("G2,2", "=2×1.35938", "=2.71875"),  # bilinear: between −2 -> 0, 4, 0 and 3 of the map

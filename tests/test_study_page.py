@@ -12,7 +12,7 @@ import study_net
 
 import npgradcam as ng
 from npgradcam.cli import main
-from npgradcam.errors import NpGradcamError, TargetError
+from npgradcam.errors import NpGradcamError
 from npgradcam.study.page import page, words, write_page
 from npgradcam.study.receipt import receipt
 
@@ -128,16 +128,20 @@ def test_what_cannot_be_one_page_says_so(shapes, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_labels_pixels_has_text_and_no_page():
-    from npgradcam.layers import Conv2d, ReLU
-    from npgradcam.network import Network
-
-    weight = np.float32([[[[1]]], [[[-1]]]])
-    net = Network.sequential([("conv", Conv2d(weight)), ("relu", ReLU()), ("out", Conv2d(np.ones((2, 2, 1, 1), "f4")))])
-    trace = ng.trace(net, study_net.X, layer="relu")
-    assert "A^0_" in trace.text()
-    with pytest.raises(TargetError, match="expected logits"):
-        page(trace)
+def test_a_network_that_labels_pixels_explains_the_sum_over_the_pixels_of_a_class():
+    labelled = ng.trace(study_net.pixels(), study_net.X, [0, 1], "relu")
+    data = data_of(page(labelled))  # x > 1 four times: 2, 3, 2, 2; it is 1 and tied where the first class wins, 7 times
+    assert data["pixels"]
+    assert not data["probabilities"]
+    won = study_net.X[study_net.X >= 1]
+    assert [(one["label"], one["logit"]) for one in data["classes"]] == [("cat", won.sum()), ("cup", 16 - len(won))]
+    assert data["classes"][0]["probability"] == len(won) / 16
+    assert numbers(data["layers"][0]["alpha"]).tolist() == [[len(won) / 16, len(won) / 16], [0, 0]]
+    assert max(r["error"] for r in data["layers"][0]["receipt"]) < 1e-9
+    text = page(labelled)
+    assert 'body class="pixels"' in text
+    assert "share of pixels" in text
+    assert f"y^c = {won.sum():g}: the sum of the class's scores over the {len(won)} pixels" in labelled.text()
 
 
 def test_the_command_writes_a_page_text_or_arrays(tmp_path, monkeypatch, capsys):

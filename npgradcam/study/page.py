@@ -8,7 +8,6 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -18,18 +17,15 @@ import numpy as np
 
 from npgradcam._version import __version__
 from npgradcam.colours import BLUE_WHITE_RED, TURBO
-from npgradcam.errors import NpGradcamError, TargetError
+from npgradcam.errors import NpGradcamError
 from npgradcam.images import Prepared
 from npgradcam.methods import InputSignal
-from npgradcam.methods.start import network_of
-from npgradcam.models import Model
-from npgradcam.models.model import Prediction
 from npgradcam.writing import whole_file
 
 from . import pictures, static
 from .encode import picture, stored, tensor
 from .language import LANGUAGES, fill, words
-from .payload import check_cap, layer_data, network_data
+from .payload import check_cap, layer_data, network_data, predictions
 from .trace import Trace
 
 SCHEMA = 1
@@ -81,8 +77,6 @@ def page(traces: Trace | Sequence[Trace], image: Prepared | None = None, *, name
     words(lang)
     if not several or any(t.tape is not several[0].tape or t.target != several[0].target for t in several):
         raise NpGradcamError("page: expected traces of one forward and the same classes; give trace() the same tape")
-    if several[0].tape.logits.ndim != 2:
-        raise TargetError(f"page: expected logits (1, classes), got {several[0].tape.logits.shape}; use trace().text()")
     shown, data = gather(several, image, name, sha256, lang, budget)
     return assemble(shown, data, several[0], lang)
 
@@ -99,20 +93,18 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
     left = budget - 120_000 - stored(*guided) - sum(map(len, shown.values()))
     left -= sum(len(p) for group in (*by_rule.values(), *layers, drawn) for p in group)
     each = max(5_000, left // len(traces) // 2)  # half for A and its gradients, half for what lies behind them
-    ranked = _ranked(t)
+    said = predictions(t)
     channels = t.grad_cam.preprocessing.channels if t.grad_cam.preprocessing else "RGB"
     data: dict[str, Any] = {
         "schema": SCHEMA, "lang": lang, "words": {one: _shown(one) for one in LANGUAGES},
-        "classes": [asdict(ranked[c]) for c in t.target],
-        "top": [asdict(p) for p in sorted(ranked.values(), key=lambda p: p.rank) if p.rank <= 5 or p.index in t.target],
-        "logits": tensor(t.tape.logits[0]), "probabilities": _softmax(t), "output": t.tape.output,
+        **said, "output": t.tape.output,
         "size": list(t.upsampled.shape[1:]), "channels": list(channels) if channels != "grey" else ["grey"],
         "layers": [layer_data(one, each) for one in traces], "network": network_data(t),
         "guided": guided, "products": products,
         "pictures": {**by_rule, "layers": layers,
                      "products": [None if signal else drawn[row] for row, signal in enumerate(guided)]},
         "tables": {"turbo": TURBO.rgb.ravel().tolist(), "signed": BLUE_WHITE_RED.rgb.ravel().tolist()},
-        "filled": _filled(t, name, sha256, ranked),
+        "filled": _filled(t, name, sha256, said["classes"][0]),
     }
     return shown, data
 
@@ -122,7 +114,8 @@ def assemble(shown: dict[str, str], data: dict[str, Any], t: Trace, lang: str) -
     spoken, filled = data["words"][lang], data["filled"]
 
     def say(key: str, **values: Any) -> str:
-        return fill(spoken[key], {**filled, **values})
+        sentence = spoken.get(f"{key}.pixels") if data["pixels"] else None  # where every pixel has a class
+        return fill(sentence or spoken[key], {**filled, **values})
 
     style, script = part("style.css"), "\n".join(part(f"{name}.js") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
@@ -133,6 +126,7 @@ def assemble(shown: dict[str, str], data: dict[str, Any], t: Trace, lang: str) -
     said = {**static.tables(t, data, say)}
     note = t.grad_cam.note(0)
     html = part("page.html").replace('<html lang="">', f'<html lang="{lang}">')
+    html = html.replace("<body>", f'<body class="{"pixels" if data["pixels"] else "softmax" * data["probabilities"]}">')
     html = html.replace('content=""', f'content="{policy}"', 1)
     html = html.replace("<title></title>", f"<title>{escape(say('title'))} — {escape(filled['label'])}</title>")
     html = re.sub(r'data-words="([\w.]+)">', lambda m: m[0] + escape(say(m[1])), html)
@@ -183,29 +177,19 @@ def _guided(t: Trace, signal: InputSignal, room: int) -> tuple[list[Any], list[A
     return tensors, products, drawn
 
 
-def _ranked(t: Trace) -> dict[int, Prediction]:
-    model = t.net if isinstance(t.net, Model) else Model("network", network_of(t.net))
-    return {p.index: p for p in model.ranked(t.tape.logits[0], None)}
-
-
 def _shown(lang: str) -> dict[str, str]:
     """The sentences of the page, without those of the text."""
     return {key: sentence for key, sentence in words(lang).items() if not key.startswith("text.")}
 
 
-def _softmax(t: Trace) -> bool:
-    """Whether the probabilities are a softmax (otherwise the network ends with a sigmoid)."""
-    last = network_of(t.net).last(network_of(t.net).outputs[0])
-    return last is None or type(last.layer).__name__ != "Sigmoid"
-
-
-def _filled(t: Trace, name: str, sha256: str, ranked: dict[int, Prediction]) -> dict[str, str]:
+def _filled(t: Trace, name: str, sha256: str, first: dict[str, Any]) -> dict[str, str]:
     """What is put into the braces of the page's sentences."""
-    first, (H, W) = ranked[t.target[0]], t.upsampled.shape[1:]
+    H, W = t.upsampled.shape[1:]
     return {
-        "model": getattr(t.net, "name", "network"), "image": name, "label": t.label(0), "logit": f"{first.logit:.4g}",
-        "probability": f"{first.probability:.4g}", "size": f"{W} × {H}", "version": __version__,
-        "source": getattr(t.net, "source", "") or "—", "sha256": sha256 or "—",
+        "model": getattr(t.net, "name", "network"), "image": name, "label": t.label(0),
+        "logit": f"{first['logit']:.4g}", "probability": f"{first['probability']:.4g}",
+        "size": f"{W} × {H}", "version": __version__, "source": getattr(t.net, "source", "") or "—",
+        "sha256": sha256 or "—",
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from npgradcam.layers import Linear
 from npgradcam.methods import NoCamHeadError
 from npgradcam.methods.cam import cam_head
 from npgradcam.methods.start import network_of
+from npgradcam.methods.target import rows
 from npgradcam.methods.why import in_order
+from npgradcam.models import Model
 
 from .down import behind
 from .encode import stored, tensor
@@ -94,6 +97,24 @@ def _head(t: Trace) -> dict[str, Any] | None:
         return {"name": t.tape.output, "w": tensor(w), "features": tensor(features), "bias": bias,
                 "logit": [float(p + b) for p, b in zip(products, bias, strict=True)]}
     return None
+
+
+def predictions(t: Trace) -> dict[str, Any]:
+    """Return what the network says: the explained classes, the best ones, and whether it labels pixels.
+
+    The score of a class is its logit; of a network that labels pixels, the sum of its logits over the pixels it has.
+    """
+    network = network_of(t.net)
+    model = t.net if isinstance(t.net, Model) else Model("network", network)
+    scores, last = model.scores(t.tape)[0], network.last(network.outputs[0])
+    ranked, pixels = model.ranked(scores, None), scores.ndim == 3
+    classes = [asdict(next(p for p in ranked if p.index == c)) for c in t.target]
+    if pixels:
+        for one, seed in zip(classes, rows(t.tape, [list(t.target)]).seed, strict=True):
+            one["logit"] = float((seed * t.tape.logits[0].astype(np.float64)).sum())
+    of_softmax = not pixels and (last is None or type(last.layer).__name__ != "Sigmoid")
+    return {"classes": classes, "top": [asdict(p) for p in ranked if p.rank <= 5 or p.index in t.target],
+            "logits": tensor(np.zeros(0) if pixels else scores), "pixels": pixels, "probabilities": of_softmax}
 
 
 def check_cap(size: int, cap: int) -> None:

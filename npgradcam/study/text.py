@@ -8,6 +8,7 @@ import numpy as np
 
 from npgradcam.errors import ShapeError
 from npgradcam.methods.start import network_of
+from npgradcam.methods.target import rows
 
 from .cell import behind
 from .language import said
@@ -46,6 +47,9 @@ def _network(t: Trace, row: int, lang: str) -> str:
         lines.append(f"   {name:28s} {kind:16s} {_times(x.shape):20s} {bounds}{mark}")
     if t.tape.logits.ndim == 2:
         lines.append("   " + said(lang, "score", c=c, y=f"{t.tape.logits[0, c]:.6g}"))
+    else:  # every pixel has a class
+        seed = rows(t.tape, [[c]]).seed
+        lines.append("   " + said(lang, "pixels", n=int(seed.sum()), y=f"{(seed * t.tape.logits).sum():.6g}"))
     return "\n".join(lines)
 
 

@@ -42,9 +42,10 @@ const instances = {
   },
 
   alpha(a) {
-    const g = a.layer.dA[state.c].values.subarray(a.place * a.Z, (a.place + 1) * a.Z);
-    const shown = Array.from(g.subarray(0, 3), (v, n) => signed(Number(v.toPrecision(3)), n === 0));
-    return [[alpha()], [sign("="), over(numeral("1"), numeral(String(a.Z))), sign("("), ...shown[0]], ...shown.slice(1),
+    const g = a.layer.dA[state.c].values.subarray(a.place * a.Z, (a.place + 1) * a.Z), J = a.layer.shape[2];
+    const order = Array.from(g.keys()).sort((m, n) => Math.abs(g[n]) - Math.abs(g[m]) || m - n), listed = [...new Set([cellNow(), ...order.slice(0, 3)])].slice(0, 3);
+    const pieces = listed.map((n, first) => [under(Number(g[n].toPrecision(3)), `${Math.floor(n / J)},${n % J}`, n === cellNow() ? "of-ij" : "", !first)]);
+    return [[alpha()], [sign("="), over(numeral("1"), numeral(String(a.Z))), sign("("), ...pieces[0]], ...pieces.slice(1),
       [...(a.Z > 3 ? [sign("+"), sign("…")] : []), sign(")")], [sign("="), numeral(a.alpha)]];
   },
 

@@ -10,10 +10,11 @@ function colour(value, largest, signed) {
   return [table[n], table[n + 1], table[n + 2]];
 }
 
-// two digits of a number, in as little room as a cell has
+// the power of ten in which a map's numbers are short, and two digits of such a number
+const power = (largest) => (largest > 0 && (largest < 0.1 || largest >= 1000) ? Math.floor(Math.log10(largest)) : 0);
 function tiny(v) {
-  const two = Number(v.toPrecision(2)), text = Math.abs(v) >= 1e-3 && Math.abs(v) < 1e5 || v === 0 ? String(Math.abs(two)) : Math.abs(v).toExponential(0);
-  return (v < 0 ? "−" : "") + text.replace("-", "−");
+  const two = Number(v.toPrecision(2)), text = Math.abs(v) < 0.1 ? v.toFixed(2) : String(two);
+  return Number(text) === 0 ? "0" : text.replace("-", "−");
 }
 
 function paint(canvas, values, J, signed, largest = maths.largest(values)) {
@@ -46,18 +47,20 @@ class MapView extends Grid {
     canvas.width = J * scale; canvas.height = I * scale;
     pen.imageSmoothingEnabled = false;
     pen.drawImage(one, 0, 0, J * scale, I * scale);
-    if (J <= 14) this.digits(pen, values, J, scale, largest, signed);
+    const ten = J <= 14 ? power(largest) : 0;
+    if (J <= 14) this.digits(pen, values, J, scale, largest, signed, 10 ** ten);
     this.legend.replaceChildren(...[signed ? -largest : 0, 0, largest].slice(signed ? 0 : 1).map((v) => element("span", number(v))));
+    if (ten) this.legend.append(element("span", say("map.unit", { ten: String(ten).replace("-", "−") })));
     this.tell(name, say("cell.at", { i: state.i, j: state.j, value: number(values[cellNow()]) }));
     this.list();
   }
 
-  digits(pen, values, J, scale, largest, signed) {
+  digits(pen, values, J, scale, largest, signed, unit) {
     pen.font = `${Math.floor(scale / (J > 8 ? 2.9 : 3.6))}px sans-serif`; pen.textAlign = "center"; pen.textBaseline = "middle";
     values.forEach((v, n) => {
       const [r, g, b] = colour(v, largest, signed).map((level) => ((level / 255) ** 2.2));
       pen.fillStyle = 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#000" : "#fff";
-      pen.fillText(J > 8 ? tiny(v).replace("0.", ".") : tiny(v), (n % J + 0.5) * scale, (Math.floor(n / J) + 0.5) * scale, scale * 0.95);
+      pen.fillText(J > 8 ? tiny(v / unit).replace("0.", ".") : tiny(v / unit), (n % J + 0.5) * scale, (Math.floor(n / J) + 0.5) * scale, scale * 0.95);
     });
   }
 
