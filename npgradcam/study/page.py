@@ -30,8 +30,8 @@ from .trace import Trace
 
 SCHEMA = 1
 BUDGET, CAP = 5_000_000, 20_000_000  # bytes: what a page aims at, and what it never exceeds
-SCRIPTS = ("tensors", "maths", "state", "grid", "views", "pixels", "arithmetic", "formulas", "behind", "check",
-           "sandbox", "tables", "main")
+SCRIPTS = ("tensors", "maths", "state", "grid", "views", "pixels", "arithmetic", "formulas", "behind", "above",
+           "check", "sandbox", "tables", "main")
 HERE = Path(__file__).parent
 
 

@@ -22,6 +22,7 @@ from .encode import stored, tensor
 from .receipt import receipt
 from .text import rule_cells
 from .trace import RULES, Trace
+from .up import above
 
 STRONGEST = 8  # channels whose cells can be followed down to the kernel
 PROBES = 64  # pixels whose interpolation the page checks
@@ -52,6 +53,7 @@ def layer_data(t: Trace, budget: int) -> dict[str, Any]:
         if size <= budget or M == 1:
             break
         M = max(1, min(M - 1, int(M * budget / size * 0.95)))
+    followed, head = _followed(t, order), _head(t)
     dropped = np.setdiff1d(np.arange(K), kept)
     rest = [in_order(t.contributions(row)[dropped]) for row in range(R)]
     return {
@@ -61,7 +63,8 @@ def layer_data(t: Trace, budget: int) -> dict[str, Any]:
         "rest": tensor(np.stack(rest)) if len(dropped) else None,
         "signed": tensor(t.signed_cam), "probes": _probes(t),
         "peak": [float(up.max()) for up in t.upsampled], "notes": [t.grad_cam.note(row) for row in range(R)],
-        "head": _head(t), "behind": behind(t, _followed(t, order), budget), "receipt": receipt(t),
+        "head": head, "receipt": receipt(t), "behind": behind(t, followed, budget * 2 // 3),
+        "above": None if head else above(t, np.intersect1d(followed, kept).tolist(), budget // 3),
         "rules": [rule_cells(t, row) for row in range(R)],
     }
 

@@ -42,7 +42,7 @@ function largestTerms(listed) {
     rest: others.reduce((sum, t) => sum + t.product, 0) + (dropped ? dropped[n] : 0) };
 }
 
-const whatMeasured = (r) => say("why.measured", { plus: number(r.plus), minus: number(r.minus), h: number(r.h), measured: number(r.measured), error: small(r.error) });
+const whatMeasured = (r) => say("why.measured", { plus: r.plus, minus: r.minus, h: number(r.h), measured: number(r.measured), error: small(r.error) });
 
 // a row of the receipt: one cell, or a whole map
 function receiptRow(r, ...more) {
@@ -97,10 +97,12 @@ const explain = {
       const w = layer.head.w.values[state.c * layer.shape[0] + state.k];
       formula += `${say("why.head")}\n${number(w)} / ${Z} = ${number(w / Z)}`;
     } else formula += say("why.chain");
+    const above = layer.head ? { lines: [], parts: [] } : chain(layer, place, g);
+    formula = [formula, ...above.lines].join("\n");
     const measured = layer.receipt.find((r) => r.row === state.c && r.k === state.k && r.i === state.i && r.j === state.j);
     if (measured) formula += "\n" + whatMeasured(measured);
     const rows = layer.receipt.filter((r) => r.row === state.c).map((r) => ({ ...receiptRow(r), chosen: r === measured }));
-    return { formula, parts: rows.length ? [listing([say("head.cell"), say("head.measured"), say("head.gradient"), say("head.error")], rows)] : [] };
+    return { formula, parts: [...above.parts, ...(rows.length ? [listing([say("head.cell"), say("head.measured"), say("head.gradient"), say("head.error")], rows)] : [])] };
   },
 
   upsample() {

@@ -85,11 +85,11 @@ function patch(part) {
 }
 
 // buttons to the maps whose way down is in the file
-function ways(channels) {
+function ways(channels, open = "A") {
   const box = element("p");
   channels.forEach((k) => {
     const button = element("button", k_(k), { type: "button" });
-    button.addEventListener("click", () => choose({ k, open: "A" }));
+    button.addEventListener("click", () => choose({ k, open }));
     box.append(button, " ");
   });
   return box;

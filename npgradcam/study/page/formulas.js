@@ -23,7 +23,7 @@ const slope = () => over(line(sign("∂"), tag("msup", [letter("y"), C()])), lin
 const signed = (v, first) => [...(first && v >= 0 ? [] : [sign(v < 0 ? "−" : "+")]), numeral(Math.abs(v))];
 
 // a term with what it belongs to written under it
-const under = (v, name, kind, first) => tag("munder", [line(...signed(v, first)), tag("mtext", name, kind)]);
+const term = (v, name, kind, first) => tag("munder", [line(...signed(v, first)), tag("mtext", name, kind)]);
 
 // each gives pieces; a line may break between two of them
 const instances = {
@@ -44,7 +44,7 @@ const instances = {
   alpha(a) {
     const g = a.layer.dA[state.c].values.subarray(a.place * a.Z, (a.place + 1) * a.Z), J = a.layer.shape[2];
     const order = Array.from(g.keys()).sort((m, n) => Math.abs(g[n]) - Math.abs(g[m]) || m - n), listed = [...new Set([cellNow(), ...order.slice(0, 3)])].slice(0, 3);
-    const pieces = listed.map((n, first) => [under(Number(g[n].toPrecision(3)), `${Math.floor(n / J)},${n % J}`, n === cellNow() ? "of-ij" : "", !first)]);
+    const pieces = listed.map((n, first) => [term(Number(g[n].toPrecision(3)), `${Math.floor(n / J)},${n % J}`, n === cellNow() ? "of-ij" : "", !first)]);
     return [[alpha()], [sign("="), over(numeral("1"), numeral(String(a.Z))), sign("("), ...pieces[0]], ...pieces.slice(1),
       [...(a.Z > 3 ? [sign("+"), sign("…")] : []), sign(")")], [sign("="), numeral(a.alpha)]];
   },
@@ -54,9 +54,9 @@ const instances = {
   sum() {
     const { most, least, rest, count, value, terms } = largestTerms(2), listed = [...most, ...least];
     const own = terms.find((t) => t.k === state.k), extra = own && !listed.includes(own) ? [own] : [];
-    const pieces = [...listed, ...extra].map((t, n) => [under(Number(t.product.toPrecision(3)), k_(t.k), t.k === state.k ? "of-k" : "", n === 0)]);
+    const pieces = [...listed, ...extra].map((t, n) => [term(Number(t.product.toPrecision(3)), k_(t.k), t.k === state.k ? "of-k" : "", n === 0)]);
     const others = count - extra.length, left = rest - (extra.length ? own.product : 0);
-    return [[S()], [sign("=")], ...pieces, ...(others > 0 ? [[under(Number(left.toPrecision(3)), say("term.rest", { count: others }), "", !pieces.length)]] : []), [sign("="), numeral(value)]];
+    return [[S()], [sign("=")], ...pieces, ...(others > 0 ? [[term(Number(left.toPrecision(3)), say("term.rest", { count: others }), "", !pieces.length)]] : []), [sign("="), numeral(value)]];
   },
 
   relu() {

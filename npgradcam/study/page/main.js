@@ -156,6 +156,8 @@ async function pixelsOf(image) {
 
 async function start() {
   data = JSON.parse(document.getElementById("npgradcam-data").textContent);
+  words = data.words[data.lang];
+  document.getElementById("badge").textContent = say("check.waiting");
   const damaged = await decodeAll(data);
   photograph = await pixelsOf(document.querySelector('[data-picture="input"]'));
   prepareViews(); prepareControls(); prepareSandbox();
@@ -173,6 +175,5 @@ async function start() {
 start().catch((error) => {  // say so, rather than leave half a page that looks whole
   const badge = document.getElementById("badge");
   badge.className = "bad";
-  badge.removeAttribute("data-words");
   badge.textContent = `✗ ${error}`;
 });
