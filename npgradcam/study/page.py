@@ -23,7 +23,7 @@ from npgradcam.methods import InputSignal
 from npgradcam.writing import whole_file
 
 from . import pictures, static
-from .encode import picture, stored, tensor
+from .encode import photograph_like, stored, tensor
 from .language import LANGUAGES, fill, words
 from .payload import check_cap, layer_data, network_data, predictions
 from .trace import Trace
@@ -91,7 +91,8 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
     shown = pictures.static_pictures(t, image, by_rule, drawn[:1])
     layers = pictures.by_layer(traces)
     left = budget - 120_000 - stored(*guided) - sum(map(len, shown.values()))
-    left -= sum(len(p) for group in (*by_rule.values(), *layers, drawn) for p in group)
+    absent: list[str | None] = [None if signal else drawn[row] for row, signal in enumerate(guided)]
+    left -= sum(len(p) for group in (*by_rule.values(), *layers) for p in group) + sum(len(p or "") for p in absent)
     each = max(5_000, left // len(traces) // 2)  # half for A and its gradients, half for what lies behind them
     said = predictions(t)
     channels = t.grad_cam.preprocessing.channels if t.grad_cam.preprocessing else "RGB"
@@ -101,8 +102,7 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
         "size": list(t.upsampled.shape[1:]), "channels": list(channels) if channels != "grey" else ["grey"],
         "layers": [layer_data(one, each) for one in traces], "network": network_data(t),
         "guided": guided, "products": products,
-        "pictures": {**by_rule, "layers": layers,
-                     "products": [None if signal else drawn[row] for row, signal in enumerate(guided)]},
+        "pictures": {**by_rule, "layers": layers, "products": absent},
         "tables": {"turbo": TURBO.rgb.ravel().tolist(), "signed": BLUE_WHITE_RED.rgb.ravel().tolist()},
         "filled": _filled(t, name, sha256, said["classes"][0]),
     }
@@ -173,7 +173,7 @@ def _guided(t: Trace, signal: InputSignal, room: int) -> tuple[list[Any], list[A
         fits = stored(*tensors, one) <= room
         tensors.append(one if fits else None)
         products.append(found if fits else [])
-        drawn.append(picture(maps.signal_image(product, maps.signal_limit(product) or None, channels)))
+        drawn.append(photograph_like(maps.signal_image(product, maps.signal_limit(product) or None, channels)))
     return tensors, products, drawn
 
 

@@ -14,7 +14,7 @@ from npgradcam.images import Prepared
 from npgradcam.methods import InputSignal
 from npgradcam.methods.start import network_of
 
-from .encode import picture
+from .encode import photograph_like, picture
 from .trace import RULES, Trace
 
 Pixels = NDArray[np.uint8]
@@ -110,4 +110,5 @@ def arriving(t: Trace) -> dict[str, InputSignal]:
 
 def by_rule(signals: Mapping[str, InputSignal]) -> dict[str, list[str]]:
     """Return the pictures of these signals, for each class."""
-    return {rule: [picture(one.picture(row)) for row in range(len(one.signal))] for rule, one in signals.items()}
+    classes = {rule: range(len(signal.signal)) for rule, signal in signals.items()}
+    return {rule: [photograph_like(signals[rule].picture(row)) for row in some] for rule, some in classes.items()}
