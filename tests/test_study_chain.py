@@ -76,7 +76,7 @@ def test_what_is_paid_back_adds_up_to_the_gradient(driver, tmp_path, readers, jo
 def test_where_the_chain_is_not_in_the_file_it_says_which_layer_is_not():
     for layer in (AvgPool2d((2, 2), (1, 1)), Sigmoid()):
         t = drawn(lambda _, layer=layer: [Node("other", layer, ("relu",))], ())
-        assert above(t, [0, 1], 10**6) == {"channels": [], "nodes": [], "stops": "other"}
+        assert above(t, [0, 1], 10**6) == {"channels": [], "nodes": [], "stops": "other", "room": True}
     t = drawn(*NETWORKS["the mean of all cells"])
-    assert above(t, [0, 1], 10) == {"channels": [], "nodes": [], "stops": "mean"}
+    assert above(t, [0, 1], 10) == {"channels": [], "nodes": [], "stops": "mean", "room": False}
     assert [node["kind"] for node in above(t, [0, 1], 10**6)["nodes"]] == ["GlobalAvgPool2d"]

@@ -19,8 +19,8 @@ from npgradcam.topology import Node, named
 if TYPE_CHECKING:
     from .trace import Trace
 
-STEP = 1e-4  # times the size of the maps: small enough for piecewise linear networks, large enough for float64
-WHOLE = 1e-3  # of that for a whole map: more cells, more rectifiers above them that could switch on the way
+STEP = 1e-6  # times the size of the maps: few rectifiers above switch on the way, and float64 still tells them apart
+WHOLE = 0.1  # of that for a whole map: more cells, more rectifiers above them that could switch on the way
 CELLS, FEW = 16, 8  # fewer cells where the maps are large and each costs most of a forward
 AT_ONCE = 2**23  # numbers of moved maps that run together, and of a linear layer's weights that are doubled together
 Cell = tuple[int, int | None, int | None]  # (k, i, j); (k, None, None) is the whole map

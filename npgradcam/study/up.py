@@ -23,7 +23,7 @@ COPIES = (Add, Dropout, Identity, Flatten)  # the signal passes as it is
 def above(t: Trace, channels: Sequence[int], budget: int) -> dict[str, Any]:
     """Return, for each node that reads the layer, the signal at its output and what multiplies it on the way back.
 
-    dy^c/dA^k_ij is the sum of what these nodes pay back. Where one of them is of another kind, or there is no room,
+    dy^c/dA^k_ij is the sum of what these nodes pay back. Where one of them is of another kind, or there is no `room`,
     `stops` names it and nothing else is returned.
     """
     network = network_of(t.net)
@@ -35,9 +35,9 @@ def above(t: Trace, channels: Sequence[int], budget: int) -> dict[str, Any]:
         one = _paid(t, node, signals[node.name], list(channels))
         size += stored(*one.get("s", ()), one.get("weight"), one.get("slope")) if one else 0
         if one is None or size > budget:
-            return {"channels": [], "nodes": [], "stops": node.name}
+            return {"channels": [], "nodes": [], "stops": node.name, "room": one is None}
         found.append({"name": node.name, "kind": type(node.layer).__name__, **one})
-    return {"channels": list(channels), "nodes": found, "stops": None}
+    return {"channels": list(channels), "nodes": found, "stops": None, "room": True}
 
 
 def _paid(t: Trace, node: Node, signal: NDArray[Any], channels: list[int]) -> dict[str, Any] | None:

@@ -38,8 +38,8 @@ function under({ kernel, stride, dilation, padding }, [i, j], [I, J]) {
 
 // the chosen cell's gradient as the sum of what is paid back: lines of text, and tables of a convolution's terms
 function chain(layer, place, g) {
-  const { channels, nodes, stops } = layer.above, among = channels.indexOf(state.k);
-  if (stops) return { lines: [say("chain.stops", { name: stops })], parts: [] };
+  const { channels, nodes, stops, room } = layer.above, among = channels.indexOf(state.k);
+  if (stops) return { lines: [say(room ? "chain.stops" : "chain.room", { name: stops })], parts: [] };
   if (among < 0) return { lines: [say("chain.strongest")], parts: [ways(channels, "dA")] };
   const Z = layer.shape[1] * layer.shape[2], map = layer.A.values.subarray(place * Z, (place + 1) * Z);
   const paid = nodes.map((node) => ({ node, ...paidBack(node, among, map, layer.shape, state.i, state.j) }));

@@ -14,7 +14,7 @@ function colour(value, largest, signed) {
 const power = (largest) => (largest > 0 && (largest < 0.1 || largest >= 1000) ? Math.floor(Math.log10(largest)) : 0);
 function tiny(v) {
   const two = Number(v.toPrecision(2)), text = Math.abs(v) < 0.1 ? v.toFixed(2) : String(two);
-  return Number(text) === 0 ? "0" : text.replace("-", "−");
+  return v === 0 ? "0" : text.replace("-", "−");
 }
 
 function paint(canvas, values, J, signed, largest = maths.largest(values)) {
