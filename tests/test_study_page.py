@@ -156,6 +156,8 @@ def test_the_command_writes_a_page_text_or_arrays(tmp_path, monkeypatch, capsys)
     assert "why.html exists" in capsys.readouterr().err
     assert main([*shapes, "--text", "--cell", "6,5", "--channel", "20"]) == 0
     assert "A^20_(6,5) = 47.1996" in capsys.readouterr().out
+    assert main([*shapes, "--text", "--lang", "ko"]) == 0
+    assert "소프트맥스 이전의 점수" in capsys.readouterr().out
     assert main([*shapes, "--npz", "steps.npz", "--class", "triangle"]) == 0
     with np.load("steps.npz") as steps:
         assert steps["contributions"].shape == (1, 24, 16, 16)
