@@ -30,6 +30,7 @@ def browser():
         options.add_argument(argument)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
     driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(executable_path=DRIVER))
+    driver.set_script_timeout(120)
     try:
         yield driver
     finally:
@@ -73,6 +74,23 @@ class Reader:
         return self.driver.execute_script(
             "return [...document.querySelector(arguments[0]).querySelectorAll('tr')]"
             ".map(r => [...r.querySelectorAll('td')].map(c => c.textContent)).filter(r => r.length)", selector)
+
+    def pieces(self, name):
+        """An equation with its numbers, as text: the pieces between which a line may break."""
+        return self.driver.execute_script(
+            "return [...document.querySelector(arguments[0]).children].map(e => e.textContent)",
+            f'[data-instance="{name}"]')
+
+    @property
+    def focused(self):
+        """The role and the name of what has the focus."""
+        e = self.driver.switch_to.active_element
+        return e.get_attribute("role"), e.get_attribute("aria-label")
+
+    def press(self, *keys):
+        """Press keys one after the other, each where the focus is then."""
+        for key in keys:
+            self.driver.switch_to.active_element.send_keys(key)
 
     @property
     def fragment(self):

@@ -12,8 +12,9 @@ import study_net
 
 import npgradcam as ng
 from npgradcam.cli import main
-from npgradcam.errors import NpGradcamError, TargetError
+from npgradcam.errors import NpGradcamError
 from npgradcam.study.page import page, words, write_page
+from npgradcam.study.receipt import receipt
 
 EVIL = '</script><img src="http://127.0.0.1:9/x" onerror="document.title=1">{model}'
 
@@ -127,16 +128,20 @@ def test_what_cannot_be_one_page_says_so(shapes, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_network_that_labels_pixels_has_text_and_no_page():
-    from npgradcam.layers import Conv2d, ReLU
-    from npgradcam.network import Network
-
-    weight = np.float32([[[[1]]], [[[-1]]]])
-    net = Network.sequential([("conv", Conv2d(weight)), ("relu", ReLU()), ("out", Conv2d(np.ones((2, 2, 1, 1), "f4")))])
-    trace = ng.trace(net, study_net.X, layer="relu")
-    assert "A^0_" in trace.text()
-    with pytest.raises(TargetError, match="expected logits"):
-        page(trace)
+def test_a_network_that_labels_pixels_explains_the_sum_over_the_pixels_of_a_class():
+    labelled = ng.trace(study_net.pixels(), study_net.X, [0, 1], "relu")
+    data = data_of(page(labelled))  # x > 1 four times: 2, 3, 2, 2; it is 1 and tied where the first class wins, 7 times
+    assert data["pixels"]
+    assert not data["probabilities"]
+    won = study_net.X[study_net.X >= 1]
+    assert [(one["label"], one["logit"]) for one in data["classes"]] == [("cat", won.sum()), ("cup", 16 - len(won))]
+    assert data["classes"][0]["probability"] == len(won) / 16
+    assert numbers(data["layers"][0]["alpha"]).tolist() == [[len(won) / 16, len(won) / 16], [0, 0]]
+    assert max(r["error"] for r in data["layers"][0]["receipt"]) < 1e-9
+    text = page(labelled)
+    assert 'body class="pixels"' in text
+    assert "share of pixels" in text
+    assert f"y^c = {won.sum():g}: the sum of the class's scores over the {len(won)} pixels" in labelled.text()
 
 
 def test_the_command_writes_a_page_text_or_arrays(tmp_path, monkeypatch, capsys):
@@ -151,6 +156,8 @@ def test_the_command_writes_a_page_text_or_arrays(tmp_path, monkeypatch, capsys)
     assert "why.html exists" in capsys.readouterr().err
     assert main([*shapes, "--text", "--cell", "6,5", "--channel", "20"]) == 0
     assert "A^20_(6,5) = 47.1996" in capsys.readouterr().out
+    assert main([*shapes, "--text", "--lang", "ko"]) == 0
+    assert "소프트맥스 이전의 점수" in capsys.readouterr().out
     assert main([*shapes, "--npz", "steps.npz", "--class", "triangle"]) == 0
     with np.load("steps.npz") as steps:
         assert steps["contributions"].shape == (1, 24, 16, 16)
@@ -159,3 +166,23 @@ def test_the_command_writes_a_page_text_or_arrays(tmp_path, monkeypatch, capsys)
                         (["--layer", "x", "--text"], "no layer has that name")):
         assert main([*shapes, *wrong]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_a_whole_map_moved_changes_the_score_by_all_its_gradients_and_slices_change_nothing(shapes, monkeypatch):
+    trace = ng.trace(shapes[0].net, shapes[0].tape, [0, 2], "relu1")
+    found = receipt(trace)
+    whole = [r for r in found if r["i"] is None]
+    assert {r["row"] for r in whole} == {0, 1}
+    for r in whole:
+        assert r["gradient"] == pytest.approx(trace.gradients[r["row"], r["k"]].astype(float).sum(), rel=1e-9)
+        assert r["error"] < 1e-5
+    monkeypatch.setattr("npgradcam.study.receipt.AT_ONCE", 30)  # one map at a time, one output of `fc` at a time
+    for r, again in zip(found, receipt(trace), strict=True):
+        assert again["measured"] == pytest.approx(r["measured"], rel=1e-6, abs=1e-9)
+
+
+def test_a_signal_that_does_not_fit_leaves_the_picture_of_its_product(shapes):
+    data = data_of(page(*shapes, budget=60_000))
+    assert [signal is not None for signal in data["guided"]] == [True, False]
+    assert [bool(products) for products in data["products"]] == [True, False]
+    assert [product is None for product in data["pictures"]["products"]] == [True, False]

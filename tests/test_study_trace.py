@@ -1,6 +1,7 @@
 """The record of steps: the numbers worked out by hand, what adds up to what, the text, the file."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -10,7 +11,7 @@ import study_net
 from small_nets import relative
 
 import npgradcam as ng
-from npgradcam.errors import ShapeError, TargetError
+from npgradcam.errors import NpGradcamError, ShapeError, TargetError
 
 
 @pytest.fixture(scope="module")
@@ -162,3 +163,15 @@ def test_results_show_themselves_in_a_notebook_and_labels_stay_text():
     trace = ng.trace(net, study_net.X)._repr_html_()
     assert "<pre>1. The network" in trace
     assert "<b>" not in trace
+
+
+def test_the_text_says_the_same_numbers_in_korean(shapes):
+    english, korean = (shapes.text(lang=lang) for lang in ("en", "ko"))
+    numbers = [sorted(re.findall(r"-?\d+\.\d+(?:e-\d+)?", text)) for text in (english, korean)]
+    assert numbers[0] == numbers[1]
+    assert len(numbers[0]) > 50
+    assert len(english.splitlines()) == len(korean.splitlines())
+    assert "소프트맥스 이전의 점수" in korean
+    assert not re.search(r"[{}]", english + korean)
+    with pytest.raises(NpGradcamError, match="expected one of en, ko, got 'de'"):
+        shapes.text(lang="de")

@@ -233,7 +233,8 @@ def _study(p: Parser) -> None:
     result.add_argument("-o", "--out", type=Path, metavar="FILE", help="the page (default: why.html)")
     result.add_argument("--text", action="store_true", help="print the steps instead of writing a page")
     result.add_argument("--npz", type=Path, metavar="FILE", help="write every array instead of a page")
-    result.add_argument("--lang", choices=("en", "ko"), default="en", help="the language it opens in; both are inside")
+    result.add_argument("--lang", choices=("en", "ko"), default="en",
+                        help="the language of --text, and in which the page opens; both are inside")
     result.add_argument("--budget", type=float, default=5, metavar="MB",
                         help="how large the page may be (default: 5); maps of least influence are added up in one")
     result.add_argument("--overwrite", action="store_true", help="replace a file that is there")

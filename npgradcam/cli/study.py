@@ -39,7 +39,7 @@ def study(options: argparse.Namespace) -> int:
         first = trace(model, first.tape, classes, layers[0])
     traces = [first, *(trace(model, first.tape, list(first.target), layer) for layer in layers[1:])]
     if options.text:
-        texts = [t.text(options.channel, cell, row) for t in traces for row in range(len(t.target))]
+        texts = [t.text(options.channel, cell, row, options.lang) for t in traces for row in range(len(t.target))]
         console.result("\n".join(texts).rstrip("\n"))
     if options.npz is not None:
         first.save(options.npz)

@@ -26,6 +26,10 @@ class Term:
     activation: float
     contribution: float
 
+    def __str__(self) -> str:
+        """Return the product with its numbers."""
+        return f"k = {self.channel:<5d}{self.weight:+.6g} x {self.activation:.6g} = {self.contribution:+.6g}"
+
 
 @dataclass(frozen=True)
 class Why:
@@ -59,10 +63,7 @@ class Why:
         """Return the sum as lines, one a channel."""
         i, j = self.cell
         lines = [f"L[{i}, {j}] for {self.label}: the sum over k of weight_k A^k[{i}, {j}]"]
-        lines += [
-            f"  k = {t.channel:<5d}{t.weight:+.6g} x {t.activation:.6g} = {t.contribution:+.6g}"
-            for t in (*self.positive, *self.negative)
-        ]
+        lines += [f"  {term}" for term in (*self.positive, *self.negative)]
         lines += [f"  {self.others} other channels: {self.rest:+.6g}"] if self.others else []
         return "\n".join([*lines, f"  total {self.total:+.6g}, after the ReLU {max(self.total, 0.0):.6g}"])
 

@@ -28,6 +28,11 @@ def stored(*tensors: dict[str, Any] | None) -> int:
     return sum(len(t["data"]) for t in tensors if t)
 
 
+def photograph_like(pixels: NDArray[np.uint8]) -> str:
+    """Return a picture whose every pixel differs: as JPEG, unless it is so small that single pixels are seen."""
+    return picture(pixels, "JPEG" if min(pixels.shape[:2]) >= 128 else "PNG")
+
+
 def picture(pixels: NDArray[np.uint8], kind: str = "PNG") -> str:
     """Return a picture (H, W, 3) as a data: address."""
     from PIL import Image

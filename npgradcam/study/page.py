@@ -8,7 +8,6 @@ import json
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cache
 from html import escape
 from pathlib import Path
@@ -18,22 +17,21 @@ import numpy as np
 
 from npgradcam._version import __version__
 from npgradcam.colours import BLUE_WHITE_RED, TURBO
-from npgradcam.errors import NpGradcamError, TargetError
+from npgradcam.errors import NpGradcamError
 from npgradcam.images import Prepared
-from npgradcam.methods.start import network_of
-from npgradcam.models import Model
-from npgradcam.models.model import Prediction
+from npgradcam.methods import InputSignal
 from npgradcam.writing import whole_file
 
 from . import pictures, static
-from .encode import stored, tensor
-from .payload import check_cap, layer_data, network_data
+from .encode import photograph_like, stored, tensor
+from .language import LANGUAGES, fill, words
+from .payload import check_cap, layer_data, network_data, predictions
 from .trace import Trace
 
 SCHEMA = 1
 BUDGET, CAP = 5_000_000, 20_000_000  # bytes: what a page aims at, and what it never exceeds
-LANGUAGES = ("en", "ko")
-SCRIPTS = ("tensors", "maths", "state", "views", "arithmetic", "behind", "check", "sandbox", "tables", "main")
+SCRIPTS = ("tensors", "maths", "state", "grid", "views", "pixels", "arithmetic", "formulas", "behind", "above",
+           "check", "sandbox", "tables", "main")
 HERE = Path(__file__).parent
 
 
@@ -76,12 +74,9 @@ def page(traces: Trace | Sequence[Trace], image: Prepared | None = None, *, name
          lang: str = "en", budget: int = BUDGET) -> str:
     """Return the page as text; see `write_page`."""
     several = (traces,) if isinstance(traces, Trace) else tuple(traces)
-    if lang not in LANGUAGES:
-        raise NpGradcamError(f"lang: expected one of {', '.join(LANGUAGES)}, got {lang!r}")
+    words(lang)
     if not several or any(t.tape is not several[0].tape or t.target != several[0].target for t in several):
         raise NpGradcamError("page: expected traces of one forward and the same classes; give trace() the same tape")
-    if several[0].tape.logits.ndim != 2:
-        raise TargetError(f"page: expected logits (1, classes), got {several[0].tape.logits.shape}; use trace().text()")
     shown, data = gather(several, image, name, sha256, lang, budget)
     return assemble(shown, data, several[0], lang)
 
@@ -90,27 +85,26 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
            budget: int) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the pictures by name, and all data of a page."""
     t = traces[0]
-    by_rule = pictures.by_rule(t)
-    guided, products, drawn = _guided(t) if by_rule else ([], [], None)
-    if stored(*guided) > budget // 3:  # the arithmetic of single pixels is the first thing to go
-        guided, products = [], []
-    shown = pictures.static_pictures(t, image, by_rule, drawn)
+    arriving = pictures.arriving(t)
+    by_rule = pictures.by_rule(arriving)
+    guided, products, drawn = _guided(t, arriving["guided"], budget // 3) if by_rule else ([], [], [])
+    shown = pictures.static_pictures(t, image, by_rule, drawn[:1])
     layers = pictures.by_layer(traces)
     left = budget - 120_000 - stored(*guided) - sum(map(len, shown.values()))
-    left -= sum(len(p) for group in (*by_rule.values(), *layers) for p in group)
+    absent: list[str | None] = [None if signal else drawn[row] for row, signal in enumerate(guided)]
+    left -= sum(len(p) for group in (*by_rule.values(), *layers) for p in group) + sum(len(p or "") for p in absent)
     each = max(5_000, left // len(traces) // 2)  # half for A and its gradients, half for what lies behind them
-    ranked = _ranked(t)
+    said = predictions(t)
     channels = t.grad_cam.preprocessing.channels if t.grad_cam.preprocessing else "RGB"
     data: dict[str, Any] = {
-        "schema": SCHEMA, "lang": lang, "words": {one: words(one) for one in LANGUAGES},
-        "classes": [asdict(ranked[c]) for c in t.target],
-        "top": [asdict(p) for p in sorted(ranked.values(), key=lambda p: p.rank) if p.rank <= 5 or p.index in t.target],
-        "logits": tensor(t.tape.logits[0]), "probabilities": _softmax(t), "output": t.tape.output,
+        "schema": SCHEMA, "lang": lang, "words": {one: _shown(one) for one in LANGUAGES},
+        **said, "output": t.tape.output,
         "size": list(t.upsampled.shape[1:]), "channels": list(channels) if channels != "grey" else ["grey"],
         "layers": [layer_data(one, each) for one in traces], "network": network_data(t),
-        "guided": guided, "products": products, "pictures": {**by_rule, "layers": layers},
+        "guided": guided, "products": products,
+        "pictures": {**by_rule, "layers": layers, "products": absent},
         "tables": {"turbo": TURBO.rgb.ravel().tolist(), "signed": BLUE_WHITE_RED.rgb.ravel().tolist()},
-        "filled": _filled(t, name, sha256, ranked),
+        "filled": _filled(t, name, sha256, said["classes"][0]),
     }
     return shown, data
 
@@ -120,7 +114,8 @@ def assemble(shown: dict[str, str], data: dict[str, Any], t: Trace, lang: str) -
     spoken, filled = data["words"][lang], data["filled"]
 
     def say(key: str, **values: Any) -> str:
-        return fill(spoken[key], {**filled, **values})
+        sentence = spoken.get(f"{key}.pixels") if data["pixels"] else None  # where every pixel has a class
+        return fill(sentence or spoken[key], {**filled, **values})
 
     style, script = part("style.css"), "\n".join(part(f"{name}.js") for name in SCRIPTS)
     script = f'"use strict";\n(() => {{\n{script}\n}})();\n'
@@ -131,6 +126,7 @@ def assemble(shown: dict[str, str], data: dict[str, Any], t: Trace, lang: str) -
     said = {**static.tables(t, data, say)}
     note = t.grad_cam.note(0)
     html = part("page.html").replace('<html lang="">', f'<html lang="{lang}">')
+    html = html.replace("<body>", f'<body class="{"pixels" if data["pixels"] else "softmax" * data["probabilities"]}">')
     html = html.replace('content=""', f'content="{policy}"', 1)
     html = html.replace("<title></title>", f"<title>{escape(say('title'))} — {escape(filled['label'])}</title>")
     html = re.sub(r'data-words="([\w.]+)">', lambda m: m[0] + escape(say(m[1])), html)
@@ -161,49 +157,40 @@ def _gallery(data: dict[str, Any]) -> str:
     )
 
 
-def _guided(t: Trace) -> tuple[list[dict[str, Any]], list[list[list[float]]], Any]:
-    """The guided signal of each class, some products for the check, and the picture of the first product."""
+def _guided(t: Trace, signal: InputSignal, room: int) -> tuple[list[Any], list[Any], list[str]]:
+    """By class: the guided signal while there is room, some products for the check, the picture of the product."""
     from npgradcam import maps
 
-    signal = t.at_input("guided")
-    tensors, products, drawn = [], [], None
+    channels = "BGR" if signal.preprocessing and signal.preprocessing.channels == "BGR" else "RGB"
+    tensors: list[Any] = []
+    products, drawn = [], []
     for row in range(len(t.target)):
         what = signal.array(row)
         product = what * t.upsampled[row]  # float32 times float64, as the page multiplies
         places = np.unique(np.linspace(0, product.size - 1, 64).astype(int))
         found = [[*map(int, np.unravel_index(p, product.shape)), float(product.ravel()[p])] for p in places]
-        tensors.append(tensor(what))
-        products.append(found)
-        if row == 0:
-            channels = "BGR" if signal.preprocessing and signal.preprocessing.channels == "BGR" else "RGB"
-            drawn = maps.signal_image(product, maps.signal_limit(product) or None, channels)
+        one = tensor(what)
+        fits = stored(*tensors, one) <= room
+        tensors.append(one if fits else None)
+        products.append(found if fits else [])
+        drawn.append(photograph_like(maps.signal_image(product, maps.signal_limit(product) or None, channels)))
     return tensors, products, drawn
 
 
-def _ranked(t: Trace) -> dict[int, Prediction]:
-    model = t.net if isinstance(t.net, Model) else Model("network", network_of(t.net))
-    return {p.index: p for p in model.ranked(t.tape.logits[0], None)}
+def _shown(lang: str) -> dict[str, str]:
+    """The sentences of the page, without those of the text."""
+    return {key: sentence for key, sentence in words(lang).items() if not key.startswith("text.")}
 
 
-def _softmax(t: Trace) -> bool:
-    """Whether the probabilities are a softmax (otherwise the network ends with a sigmoid)."""
-    last = network_of(t.net).last(network_of(t.net).outputs[0])
-    return last is None or type(last.layer).__name__ != "Sigmoid"
-
-
-def _filled(t: Trace, name: str, sha256: str, ranked: dict[int, Prediction]) -> dict[str, str]:
+def _filled(t: Trace, name: str, sha256: str, first: dict[str, Any]) -> dict[str, str]:
     """What is put into the braces of the page's sentences."""
-    first, (H, W) = ranked[t.target[0]], t.upsampled.shape[1:]
+    H, W = t.upsampled.shape[1:]
     return {
-        "model": getattr(t.net, "name", "network"), "image": name, "label": t.label(0), "logit": f"{first.logit:.4g}",
-        "probability": f"{first.probability:.4g}", "size": f"{W} × {H}", "version": __version__,
-        "source": getattr(t.net, "source", "") or "—", "sha256": sha256 or "—",
+        "model": getattr(t.net, "name", "network"), "image": name, "label": t.label(0),
+        "logit": f"{first['logit']:.4g}", "probability": f"{first['probability']:.4g}",
+        "size": f"{W} × {H}", "version": __version__, "source": getattr(t.net, "source", "") or "—",
+        "sha256": sha256 or "—",
     }
-
-
-def fill(sentence: str, values: dict[str, Any]) -> str:
-    """Put values into the braces of a sentence; braces in the values stay as they are."""
-    return re.sub(r"\{(\w+)\}", lambda m: str(values.get(m[1], m[0])), sentence)
 
 
 def _hash(text: str) -> str:
@@ -214,10 +201,3 @@ def _hash(text: str) -> str:
 def part(name: str) -> str:
     """Return a file of the page."""
     return (HERE / "page" / name).read_text(encoding="utf-8")
-
-
-@cache
-def words(lang: str) -> dict[str, str]:
-    """Return the sentences of the page in a language."""
-    found: dict[str, str] = json.loads((HERE / "words" / f"{lang}.json").read_text(encoding="utf-8"))
-    return found

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from npgradcam.errors import NpGradcamError
-from npgradcam.kernels import resolve
-from npgradcam.layers import BatchNorm2d, Conv2d, Linear
+from npgradcam.layers import Linear
 from npgradcam.methods import NoCamHeadError
 from npgradcam.methods.cam import cam_head
 from npgradcam.methods.start import network_of
+from npgradcam.methods.target import rows
 from npgradcam.methods.why import in_order
+from npgradcam.models import Model
 
-from .cell import way_back
+from .down import behind
 from .encode import stored, tensor
 from .receipt import receipt
 from .text import rule_cells
-from .trace import Trace
+from .trace import RULES, Trace
+from .up import above
 
 STRONGEST = 8  # channels whose cells can be followed down to the kernel
 PROBES = 64  # pixels whose interpolation the page checks
@@ -50,6 +53,7 @@ def layer_data(t: Trace, budget: int) -> dict[str, Any]:
         if size <= budget or M == 1:
             break
         M = max(1, min(M - 1, int(M * budget / size * 0.95)))
+    followed, head = _followed(t, order), _head(t)
     dropped = np.setdiff1d(np.arange(K), kept)
     rest = [in_order(t.contributions(row)[dropped]) for row in range(R)]
     return {
@@ -59,7 +63,8 @@ def layer_data(t: Trace, budget: int) -> dict[str, Any]:
         "rest": tensor(np.stack(rest)) if len(dropped) else None,
         "signed": tensor(t.signed_cam), "probes": _probes(t),
         "peak": [float(up.max()) for up in t.upsampled], "notes": [t.grad_cam.note(row) for row in range(R)],
-        "head": _head(t), "behind": _behind(t, _followed(t, order), budget), "receipt": receipt(t),
+        "head": head, "receipt": receipt(t), "behind": behind(t, followed, budget * 2 // 3),
+        "above": None if head else above(t, np.intersect1d(followed, kept).tolist(), budget // 3),
         "rules": [rule_cells(t, row) for row in range(R)],
     }
 
@@ -97,43 +102,22 @@ def _head(t: Trace) -> dict[str, Any] | None:
     return None
 
 
-def _behind(t: Trace, channels: Any, budget: int) -> dict[str, Any] | None:
-    """The way from A^k back to a convolution, for the strongest channels."""
-    way, conv = way_back(t)
-    network, channels = network_of(t.net), np.sort(channels)
-    if not way:
-        return None
-    steps = []
-    for name, kind in way:
-        layer = network[name].layer
-        step: dict[str, Any] = {"name": name, "kind": kind, "out": tensor(t.outputs[name][0, channels])}
-        if kind == "Add":
-            step["more"] = [tensor(np.broadcast_to(t.outputs[x], t.outputs[name].shape)[0, channels])
-                            for x in network[name].inputs]
-        if isinstance(layer, BatchNorm2d):
-            step["scale"] = [float(v) for v in layer.scale[channels]]
-            step["shift"] = [float(v) for v in (layer.bias - layer.scale * layer.mean)[channels]]
-        steps.append(step)
-    found = {"channels": channels.tolist(), "steps": steps, "conv": None}
-    if conv is not None:
-        found["conv"] = _conv(t, conv, channels, budget)
-    return found
+def predictions(t: Trace) -> dict[str, Any]:
+    """Return what the network says: the explained classes, the best ones, and whether it labels pixels.
 
-
-def _conv(t: Trace, name: str, channels: Any, budget: int) -> dict[str, Any] | None:
+    The score of a class is its logit; of a network that labels pixels, the sum of its logits over the pixels it has.
+    """
     network = network_of(t.net)
-    layer, source = network[name].layer, network[name].inputs[0]
-    assert isinstance(layer, Conv2d)  # noqa: S101
-    x, (U, V) = t.outputs[source], layer.weight.shape[2:]
-    found = {
-        "name": name, "source": source, "stride": list(layer.stride), "dilation": list(layer.dilation),
-        "padding": list(resolve(layer.padding, x.shape, (U, V), layer.stride, layer.dilation)),
-        "per_group": [int(k // (len(layer.weight) // layer.groups)) for k in channels],
-        "bias": [0.0 if layer.bias is None else float(layer.bias[k]) for k in channels],
-    }
-    if (x.nbytes + layer.weight[channels].nbytes) > budget:
-        return None
-    return {**found, "x": tensor(x[0]), "weight": tensor(layer.weight[channels])}
+    model = t.net if isinstance(t.net, Model) else Model("network", network)
+    scores, last = model.scores(t.tape)[0], network.last(network.outputs[0])
+    ranked, pixels = model.ranked(scores, None), scores.ndim == 3
+    classes = [asdict(next(p for p in ranked if p.index == c)) for c in t.target]
+    if pixels:
+        for one, seed in zip(classes, rows(t.tape, [list(t.target)]).seed, strict=True):
+            one["logit"] = float((seed * t.tape.logits[0].astype(np.float64)).sum())
+    of_softmax = not pixels and (last is None or type(last.layer).__name__ != "Sigmoid")
+    return {"classes": classes, "top": [asdict(p) for p in ranked if p.rank <= 5 or p.index in t.target],
+            "logits": tensor(np.zeros(0) if pixels else scores), "pixels": pixels, "probabilities": of_softmax}
 
 
 def check_cap(size: int, cap: int) -> None:
@@ -146,17 +130,26 @@ def check_cap(size: int, cap: int) -> None:
 
 def network_data(t: Trace) -> list[dict[str, Any]]:
     """Name, kind, equation, shape, parameters and settings of every layer, and what flows forward and back."""
-    network = network_of(t.net)
+    network, largest = network_of(t.net), _largest(t)
     found = []
     for name, x in t.outputs.items():
         layer = None if name in network.inputs else network[name].layer
         kind = "input" if layer is None else type(layer).__name__
-        flows = {rule: [float(np.abs(row).max()) for row in signals[name]] if name in signals else None
-                 for rule, signals in t.signals.items()}
+        flows = {rule: found.get(name) for rule, found in largest.items()}
         found.append({
             "name": name, "kind": kind, "equation": EQUATIONS.get(kind, ""), "shape": list(x.shape),
             "parameters": 0 if layer is None else sum(p.size for p in layer.parameters.values()),
             "about": "" if layer is None else repr(layer), "signals": flows,
             "low": float(x.min()) if x.size else 0.0, "high": float(x.max()) if x.size else 0.0,
         })
+    return found
+
+
+def _largest(t: Trace) -> dict[str, dict[str, list[float]]]:
+    """By rule and layer: max |signal| of each class. One rule and class at a time: all signals at once are large."""
+    found: dict[str, dict[str, list[float]]] = {rule: {} for rule in RULES}
+    for rule, by_name in found.items():
+        for row in range(len(t.target)):
+            for name, signal in t.flow(rule, row).items():
+                by_name.setdefault(name, []).append(float(np.abs(signal).max()))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from npgradcam import maps
 from npgradcam.colours import BLUE_WHITE_RED, TURBO, ColourTable, colourise
 from npgradcam.images import Prepared
+from npgradcam.methods import InputSignal
 from npgradcam.methods.start import network_of
 
-from .encode import picture
+from .encode import photograph_like, picture
 from .trace import RULES, Trace
 
 Pixels = NDArray[np.uint8]
@@ -66,7 +67,7 @@ def side_by_side(values: NDArray[Any], table: ColourTable) -> Pixels:
 
 
 def static_pictures(t: Trace, prepared: Prepared | None, rule_pictures: dict[str, list[str]],
-                    product: Pixels | None) -> dict[str, str]:
+                    products: list[str]) -> dict[str, str]:
     """Return the pictures of the first class by name."""
     k, seen = t.strongest(0)[:SHOWN], as_seen(t)
     A = t.activations[k]
@@ -79,7 +80,7 @@ def static_pictures(t: Trace, prepared: Prepared | None, rule_pictures: dict[str
         "signed": picture(coloured(t.signed_cam[0], BLUE_WHITE_RED)), "cam": picture(coloured(t.cam[0], TURBO)),
         "upsampled": picture(colourise(t.normalised[0], TURBO)), "overlay": picture(over(t, 0, seen)),
         **{rule: found[0] for rule, found in rule_pictures.items() if found},
-        **({} if product is None else {"guided_grad_cam": picture(product)}),
+        **dict(zip(("guided_grad_cam",), products, strict=False)),
     }
 
 
@@ -98,11 +99,16 @@ def _every(t: Trace) -> int:
     return max(1, -(-int(t.upsampled.shape[2]) // 224))
 
 
-def by_rule(t: Trace) -> dict[str, list[str]]:
-    """Return what arrives at the input under each rule, for each class; nothing where no rectifier is on the way."""
-    if not network_of(t.net).rectifiers(t.tape.output, network_of(t.net).inputs[0]):
+def arriving(t: Trace) -> dict[str, InputSignal]:
+    """Return what arrives at the input under each rule; nothing where no rectifier is on the way, or no picture."""
+    network = network_of(t.net)
+    if not network.rectifiers(t.tape.output, network.inputs[0]):
         return {}
     signals = {rule: t.at_input(rule) for rule in RULES}
-    if next(iter(signals.values())).array(0).shape[0] not in (1, 3):
-        return {}
-    return {rule: [picture(signal.picture(row)) for row in range(len(t.target))] for rule, signal in signals.items()}
+    return signals if signals["gradient"].array(0).shape[0] in (1, 3) else {}
+
+
+def by_rule(signals: Mapping[str, InputSignal]) -> dict[str, list[str]]:
+    """Return the pictures of these signals, for each class."""
+    classes = {rule: range(len(signal.signal)) for rule, signal in signals.items()}
+    return {rule: [photograph_like(signals[rule].picture(row)) for row in some] for rule, some in classes.items()}

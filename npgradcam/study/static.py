@@ -32,6 +32,11 @@ def shown(value: Any) -> str:
     return f"{value:.6g}".replace("-", "−") if isinstance(value, (float, np.floating)) else str(value)
 
 
+def _moved(r: dict[str, Any], say: Say) -> str:
+    """What of map k was moved: one cell, or all of it."""
+    return say("receipt.whole", k=r["k"]) if r["i"] is None else f"k = {r['k']} ({r['i']}, {r['j']})"
+
+
 def tables(t: Trace, data: dict[str, Any], say: Say) -> dict[str, str]:
     """Return the tables by name."""
     layer, chosen = data["layers"][0], data["classes"][0]
@@ -55,7 +60,7 @@ def tables(t: Trace, data: dict[str, Any], say: Say) -> dict[str, str]:
             next(n for n, node in enumerate(data["network"]) if node["name"] == layer["name"])),
         "receipt": table(
             [say("head.cell"), "h", say("head.measured"), say("head.gradient"), say("head.error")],
-            [(f"k = {r['k']} ({r['i']}, {r['j']})", r["h"], r["measured"], r["gradient"], f"{r['error']:.1e}")
+            [(_moved(r, say), r["h"], r["measured"], r["gradient"], f"{r['error']:.1e}")
              for r in layer["receipt"] if r["row"] == 0]),
         "alpha": table([say("term.map"), "α"], [(f"k = {k}", float(t.alpha[0, k])) for k in strongest]),
         "cell": table(

@@ -8,8 +8,10 @@ import numpy as np
 
 from npgradcam.errors import ShapeError
 from npgradcam.methods.start import network_of
+from npgradcam.methods.target import rows
 
 from .cell import behind
+from .language import said
 
 if TYPE_CHECKING:
     from .trace import Trace
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 LISTED = 6  # terms of a long sum
 
 
-def told(t: Trace, k: int | None, cell: tuple[int, int] | None, row: int) -> str:
+def told(t: Trace, k: int | None, cell: tuple[int, int] | None, row: int, lang: str = "en") -> str:
     """Return the whole derivation for channel k, cell (i, j) and the class of a row.
 
     Where nothing is said: the row's hottest cell, and the channel that contributes most to it.
@@ -30,76 +32,81 @@ def told(t: Trace, k: int | None, cell: tuple[int, int] | None, row: int) -> str
     k = int(t.contributions(row)[:, i, j].argmax()) if k is None else k
     if not 0 <= k < K:
         raise ShapeError(f"channel: expected a number from 0 to {K - 1}, got {k}")
-    parts = (_network(t, row), _maps(t, k, i, j), _gradient(t, k, i, j, row), _sum(t, k, i, j, row),
-             _after(t, i, j, row), _rules(t, row))
+    parts = (_network(t, row, lang), _maps(t, k, i, j, lang), _gradient(t, k, i, j, row, lang),
+             _sum(t, k, i, j, row, lang), _after(t, i, j, row, lang), _rules(t, row, lang))
     return "\n\n".join(f"{n}. {part}" for n, part in enumerate(parts, start=1)) + "\n"
 
 
-def _network(t: Trace, row: int) -> str:
+def _network(t: Trace, row: int, lang: str) -> str:
     c, network = t.target[row], network_of(t.net)
-    lines = [f"The network, layer by layer; class c = {c} ({t.label(row)})"]
+    lines = [said(lang, "network", c=c, label=t.label(row))]
     for name, x in t.outputs.items():
-        kind = "input" if name in network.inputs else type(network[name].layer).__name__
+        kind = said(lang, "input_kind") if name in network.inputs else type(network[name].layer).__name__
         mark = "  <- A^k" if name == t.layer else "  <- y" if name == t.tape.output else ""
-        bounds = f"{x.min():.4g} to {x.max():.4g}" if x.size else "empty"
+        bounds = said(lang, "to", low=f"{x.min():.4g}", high=f"{x.max():.4g}") if x.size else said(lang, "empty")
         lines.append(f"   {name:28s} {kind:16s} {_times(x.shape):20s} {bounds}{mark}")
     if t.tape.logits.ndim == 2:
-        lines.append(f"   y^c = y[{c}] = {t.tape.logits[0, c]:.6g}: the score before softmax")
+        lines.append("   " + said(lang, "score", c=c, y=f"{t.tape.logits[0, c]:.6g}"))
+    else:  # every pixel has a class
+        seed = rows(t.tape, [[c]]).seed
+        lines.append("   " + said(lang, "pixels", n=int(seed.sum()), y=f"{(seed * t.tape.logits).sum():.6g}"))
     return "\n".join(lines)
 
 
-def _maps(t: Trace, k: int, i: int, j: int) -> str:
+def _maps(t: Trace, k: int, i: int, j: int, lang: str) -> str:
     K, I, J = t.activations.shape
-    lines = [f"Feature maps A^k_ij of {t.layer}: {K} maps of {I} x {J} cells",
-             f"   A^{k}_({i},{j}) = {t.activations[k, i, j]:.6g}"]
-    return "\n".join(lines + [f"   {line}" for line in behind(t, k, i, j).lines])
+    lines = [said(lang, "maps", layer=t.layer, K=K, I=I, J=J), f"   A^{k}_({i},{j}) = {t.activations[k, i, j]:.6g}"]
+    return "\n".join(lines + [f"   {line}" for line in behind(t, k, i, j, lang)])
 
 
-def _gradient(t: Trace, k: int, i: int, j: int, row: int) -> str:
+def _gradient(t: Trace, k: int, i: int, j: int, row: int, lang: str) -> str:
     dA, Z = t.gradients[row, k], t.gradients[row, k].size
     first = " + ".join(f"({v:.4g})" for v in dA.ravel()[:LISTED]) + (" + ..." if Z > LISTED else "")
     return "\n".join([
-        "Gradients, and their mean: alpha^c_k = 1/Z sum_ij dy^c/dA^k_ij       Selvaraju et al. 2017, equation (1)",
+        f"{said(lang, 'gradients'):69s} {said(lang, 'equation', n=1)}",
         f"   dy^{t.target[row]}/dA^{k}_({i},{j}) = {dA[i, j]:.6g}",
         f"   alpha^{t.target[row]}_{k} = 1/{Z} ({first}) = {t.alpha[row, k]:.6g}",
     ])
 
 
-def _sum(t: Trace, k: int, i: int, j: int, row: int) -> str:
+def _sum(t: Trace, k: int, i: int, j: int, row: int, lang: str) -> str:
+    why = t.why(i, j, row, LISTED)
     return "\n".join([
-        "Weighted sum: S_ij = sum_k alpha^c_k A^k_ij",
+        said(lang, "sum"),
         f"   alpha_{k} A^{k}_({i},{j}) = {t.alpha[row, k]:.6g} x {t.activations[k, i, j]:.6g} = "
         f"{t.contributions(row)[k, i, j]:+.6g}",
-        *(f"   {line}" for line in str(t.why(i, j, row, LISTED)).splitlines()),
+        "   " + said(lang, "why", i=i, j=j, label=why.label),
+        *(f"     {term}" for term in (*why.positive, *why.negative)),
+        *(["     " + said(lang, "rest", n=why.others, value=f"{why.rest:+.6g}")] if why.others else []),
+        "     " + said(lang, "total", total=f"{why.total:+.6g}", cam=f"{max(why.total, 0.0):.6g}"),
     ])
 
 
-def _after(t: Trace, i: int, j: int, row: int) -> str:
+def _after(t: Trace, i: int, j: int, row: int, lang: str) -> str:
     signed, cam, up = t.signed_cam[row], t.cam[row], t.upsampled[row]
     (I, J), (H, W) = cam.shape, up.shape
     h, w = min(H - 1, int((i + 0.5) * H / I)), min(W - 1, int((j + 0.5) * W / J))
+    s, q = (f"{(pixel + 0.5) * cells / pixels - 0.5:.4g}" for pixel, cells, pixels in ((h, I, H), (w, J, W)))
+    cut = said(lang, "cut", cut=int((signed < 0).sum()), all=I * J)
     lines = [
-        "ReLU, upsampling, normalisation: L^c = ReLU(S)                        Selvaraju et al. 2017, equation (2)",
-        f"   L_({i},{j}) = max({signed[i, j]:.6g}, 0) = {cam[i, j]:.6g}; {int((signed < 0).sum())} of {I * J} cells "
-        "are cut off",
-        f"   {I} x {J} -> {H} x {W}, bilinear with half-pixel centres: pixel ({h}, {w}) reads row "
-        f"({h} + 1/2) {I}/{H} - 1/2 = {(h + 0.5) * I / H - 0.5:.4g}, column {(w + 0.5) * J / W - 0.5:.4g}: "
-        f"{up[h, w]:.6g}",
-        f"   divided by its largest, {up.max():.6g}: {t.normalised[row, h, w]:.6g}",
+        f"{said(lang, 'after'):69s} {said(lang, 'equation', n=2)}",
+        f"   L_({i},{j}) = max({signed[i, j]:.6g}, 0) = {cam[i, j]:.6g}; {cut}",
+        "   " + said(lang, "bilinear", I=I, J=J, H=H, W=W, h=h, w=w, s=s, q=q, value=f"{up[h, w]:.6g}"),
+        "   " + said(lang, "divided", peak=f"{up.max():.6g}", value=f"{t.normalised[row, h, w]:.6g}"),
     ]
     note = t.grad_cam.note(row)
     return "\n".join([*lines, *([f"   {note}"] if note else [])])
 
 
-def _rules(t: Trace, row: int) -> str:
+def _rules(t: Trace, row: int, lang: str) -> str:
     """One cell of one rectifier under each of the three rules."""
-    lines = ["Three rules at a rectifier: what of the signal s from above passes, slope = [x > 0]"]
+    lines = [said(lang, "rules")]
     for case in rule_cells(t, row):
         passed = ", ".join(f"{rule} {value:.4g}" for rule, value in case["passed"].items())
         lines.append(f"   {case['layer']}[{', '.join(map(str, case['at']))}]: x = {case['x']:.4g}, "
                      f"s = {case['signal']:.4g} -> {passed}")
     if len(lines) == 1:
-        lines.append("   this network has no rectifier, so all three are the gradient")
+        lines.append("   " + said(lang, "no_rules"))
     return "\n".join(lines)
 
 
@@ -114,7 +121,7 @@ def rule_cells(t: Trace, row: int) -> list[dict[str, Any]]:
         return []
     name, found = between[-2 if len(between) > 1 else -1], []  # one below the layer: its signal has both signs
     x = t.outputs[network[name].inputs[0]][0]
-    signal = t.signals["gradient"][name][row]
+    signal = t.flow("gradient", row, (name,))[name][0]
     slope = np.broadcast_to(np.asarray(network[name].layer.slope(_kept(t, name))), (1, *x.shape))[0]  # type: ignore[attr-defined]
     for positive_x in (True, False):
         for positive_s in (True, False):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
@@ -96,15 +96,20 @@ class Trace:
     @cached_property
     def signals(self) -> Mapping[str, Mapping[str, Array]]:
         """By rule and by layer: what flows back to each layer's output, (R, ...); computed when first asked for."""
-        network, tape = network_of(self.net), self.tape
-        down_to = [name for name in tape.activations if name in network.between(tape.output, network.inputs)]
-        down_to += [name for name in network.inputs if name not in network.whole]
-        seed = rows(tape, [list(self.target)]).seed
-        found = {rule: network.backward(tape, seed, down_to, passes) for rule, passes in RULES.items()}
+        found = {rule: self.flow(rule) for rule in RULES}
         for signals in found.values():
             for signal in signals.values():
                 signal.flags.writeable = False
         return found
+
+    def flow(self, rule: str, row: int | None = None, at: Sequence[str] = ()) -> dict[str, Array]:
+        """Return what flows back under one rule, kept nowhere: of all rows or one, to every layer or those named."""
+        network, tape = network_of(self.net), self.tape
+        if not at:
+            at = [name for name in tape.activations if name in network.between(tape.output, network.inputs)]
+            at += [name for name in network.inputs if name not in network.whole]
+        classes = self.target if row is None else self.target[row : row + 1]
+        return network.backward(tape, rows(tape, [list(classes)]).seed, list(at), RULES[rule])  # type: ignore[no-any-return]
 
     def at_input(self, rule: str) -> InputSignal:
         """Return the signal at the input under a rule: what `backprop` returns."""
@@ -112,7 +117,7 @@ class Trace:
         name = network.inputs[0]
         return InputSignal(
             **about(self.net, tape, rows(tape, [list(self.target)]), NAMES[rule]), rule=rule,
-            signal=self.signals[rule][name], gates=len(network.rectifiers(tape.output, name)),
+            signal=self.flow(rule, at=(name,))[name], gates=len(network.rectifiers(tape.output, name)),
             layout=layout_of(tape, name) or "NCHW",
         )
 
@@ -128,11 +133,11 @@ class Trace:
         """Return the channels by how much they move the map: sum_ij |alpha_k A^k_ij|, largest first."""
         return np.argsort(-np.abs(self.contributions(row)).sum(axis=(1, 2)), kind="stable")
 
-    def text(self, k: int | None = None, cell: tuple[int, int] | None = None, row: int = 0) -> str:
+    def text(self, k: int | None = None, cell: tuple[int, int] | None = None, row: int = 0, lang: str = "en") -> str:
         """Return the derivation as text, with the numbers of channel k, cell (i, j) and the class of a row."""
         from .text import told
 
-        return told(self, k, cell, row)
+        return told(self, k, cell, row, lang)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything as an .npz that `numpy.load` reads without this package; whole or not at all."""

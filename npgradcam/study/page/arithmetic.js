@@ -28,6 +28,29 @@ function listing(heads, rows) {
 
 const total = (...cells) => ({ cells, chosen: true });
 
+// of the chosen cell's sum: the largest terms of either sign, and how many others there are with what sum
+function largestTerms(listed) {
+  const layer = layerNow(), Z = layer.shape[1] * layer.shape[2], n = cellNow();
+  const terms = layer.kept.map((k, place) => {
+    const a = maths.alphaOf(layer, state.c, k), A = layer.A.values[place * Z + n];
+    return { k, a, A, product: a * A };
+  });
+  const sorted = [...terms].sort((p, q) => q.product - p.product || p.k - q.k);
+  const most = sorted.filter((t) => t.product > 0).slice(0, listed), least = sorted.filter((t) => t.product < 0).slice(-listed).reverse();
+  const shown = new Set([...most, ...least]), others = terms.filter((t) => !shown.has(t)), dropped = maths.remainder(layer, state.c);
+  return { terms, most, least, count: others.length + layer.shape[0] - layer.kept.length, value: maths.signed(layer, state.c)[n],
+    rest: others.reduce((sum, t) => sum + t.product, 0) + (dropped ? dropped[n] : 0) };
+}
+
+const whatMeasured = (r) => say("why.measured", { plus: r.plus, minus: r.minus, h: number(r.h), measured: number(r.measured), error: small(r.error) });
+
+// a row of the receipt: one cell, or a whole map
+function receiptRow(r, ...more) {
+  const what = r.i === null ? say("receipt.whole", { k: r.k }) : `${k_(r.k)} (${r.i}, ${r.j})`;
+  return { cells: [what, ...more, r.measured, r.gradient, small(r.error)],
+    go: r.i === null ? { k: r.k, open: "alpha" } : { k: r.k, i: r.i, j: r.j, open: "dA" } };
+}
+
 const explain = {
   alpha() {
     const layer = layerNow(), place = maths.place(layer, state.k), [, I, J] = layer.shape, Z = I * J, c = data.classes[state.c].index;
@@ -39,7 +62,8 @@ const explain = {
       sum += g;
       return { cells: [`(${Math.floor(n / J)}, ${n % J})`, g, sum], chosen: n === cellNow() };
     });
-    return { formula: `α^${c}_${state.k} = 1/Z · Σ = 1/${Z} · ${number(sum)} = ${number(sum / Z)}`,
+    const measured = layer.receipt.find((r) => r.row === state.c && r.k === state.k && r.i === null);
+    return { formula: `α^${c}_${state.k} = 1/Z · Σ = 1/${Z} · ${number(sum)} = ${number(sum / Z)}` + (measured ? "\n" + say("why.whole", { Z }) + " " + whatMeasured(measured) : ""),
       parts: [listing([say("term.cell"), "∂y/∂A", say("term.sum")], rows)] };
   },
 
@@ -51,17 +75,7 @@ const explain = {
   },
 
   sum() {
-    const layer = layerNow(), Z = layer.shape[1] * layer.shape[2], n = cellNow();
-    const terms = layer.kept.map((k, place) => {
-      const a = maths.alphaOf(layer, state.c, k), A = layer.A.values[place * Z + n];
-      return { k, a, A, product: a * A };
-    });
-    const sorted = [...terms].sort((p, q) => q.product - p.product || p.k - q.k);
-    const most = sorted.filter((t) => t.product > 0).slice(0, LISTED), least = sorted.filter((t) => t.product < 0).slice(-LISTED).reverse();
-    const listed = new Set([...most, ...least].map((t) => t.k)), others = terms.filter((t) => !listed.has(t.k));
-    const dropped = maths.remainder(layer, state.c);
-    const rest = others.reduce((sum, t) => sum + t.product, 0) + (dropped ? dropped[n] : 0);
-    const count = others.length + layer.shape[0] - layer.kept.length, value = maths.signed(layer, state.c)[n];
+    const { most, least, rest, count, value } = largestTerms(LISTED);
     const rows = [...most, ...least].map((t) => ({ cells: [k_(t.k), t.a, t.A, t.product], go: { k: t.k, open: "A" }, chosen: t.k === state.k }));
     if (count) rows.push({ cells: [say("term.rest", { count }), "", "", rest] });
     rows.push(total(say("term.total"), "", "", value));
@@ -83,11 +97,12 @@ const explain = {
       const w = layer.head.w.values[state.c * layer.shape[0] + state.k];
       formula += `${say("why.head")}\n${number(w)} / ${Z} = ${number(w / Z)}`;
     } else formula += say("why.chain");
+    const above = layer.head ? { lines: [], parts: [] } : chain(layer, place, g);
+    formula = [formula, ...above.lines].join("\n");
     const measured = layer.receipt.find((r) => r.row === state.c && r.k === state.k && r.i === state.i && r.j === state.j);
-    if (measured) formula += "\n" + say("why.measured", { plus: measured.plus, minus: measured.minus, h: measured.h, measured: number(measured.measured), error: small(measured.error) });
-    const some = layer.receipt.filter((r) => r.row === state.c);
-    const rows = some.map((r) => ({ cells: [`${k_(r.k)} (${r.i}, ${r.j})`, r.measured, r.gradient, small(r.error)], go: { k: r.k, i: r.i, j: r.j, open: "dA" }, chosen: r === measured }));
-    return { formula, parts: rows.length ? [listing([say("head.cell"), say("head.measured"), say("head.gradient"), say("head.error")], rows)] : [] };
+    if (measured) formula += "\n" + whatMeasured(measured);
+    const rows = layer.receipt.filter((r) => r.row === state.c).map((r) => ({ ...receiptRow(r), chosen: r === measured }));
+    return { formula, parts: [...above.parts, ...(rows.length ? [listing([say("head.cell"), say("head.measured"), say("head.gradient"), say("head.error")], rows)] : [])] };
   },
 
   upsample() {

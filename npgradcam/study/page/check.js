@@ -58,7 +58,6 @@ let checked;
 function tellCheck() {
   const { worst, rounding, failed } = checked, names = Object.keys(worst), badge = document.getElementById("badge");
   badge.className = failed.length ? "bad" : "good";
-  badge.removeAttribute("data-words");
   badge.textContent = failed.length
     ? "✗ " + say("check.failed", { which: failed.map((name) => say("check." + name)).join("; ") })
     : "✓ " + say("check.passed", { count: names.length, error: small(Math.max(...Object.values(worst))) });

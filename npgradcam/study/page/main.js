@@ -1,6 +1,6 @@
 // Everything together: the panels' views, the controls, and one function that shows the chosen state everywhere.
 
-let views = [], photograph = null;
+let views = [];
 
 const mapOf = (name) => {  // values of the chosen map k
   const layer = layerNow(), place = maths.place(layer, state.k), Z = layer.shape[1] * layer.shape[2];
@@ -8,55 +8,6 @@ const mapOf = (name) => {  // values of the chosen map k
   return (name === "A" ? layer.A : layer.dA[state.c]).values.subarray(place * Z, (place + 1) * Z);
 };
 const hasSigns = (values) => values !== null && values.some((v) => v < 0);
-const photographAt = (h, w) => photograph.subarray(4 * (h * data.size[1] + w));
-const pixelNow = () => {
-  const [, I, J] = layerNow().shape;
-  return maths.pixel(maths.relu(maths.signed(layerNow(), state.c)), I, J, ...data.size, state.h, state.w);
-};
-
-function large(values) {
-  const [, I, J] = layerNow().shape;
-  return maths.upsample(values, I, J, ...data.size);
-}
-
-function coloured(values, signed, opacity) {
-  const [H, W] = data.size, image = new ImageData(W, H), most = maths.largest(values);
-  values.forEach((v, n) => {
-    const over = colour(v, most, signed);
-    for (let b = 0; b < 3; b++) image.data[4 * n + b] = maths.rint((1 - opacity) * photograph[4 * n + b] + opacity * over[b]);
-    image.data[4 * n + 3] = 255;
-  });
-  return { image, most };
-}
-
-function overlayImage() {
-  const values = large(maths.relu(maths.signed(layerNow(), state.c))), [H, W] = data.size;
-  const { image, most } = coloured(values, false, Number(document.getElementById("opacity").value));
-  if (document.getElementById("contour").checked) {
-    for (let h = 0; h < H - 1; h++) for (let w = 0; w < W - 1; w++) {
-      const n = h * W + w, crosses = (level) => (values[n] < level) !== (values[n + 1] < level) || (values[n] < level) !== (values[n + W] < level);
-      if ([0.5, 0.75, 0.9].some((part) => crosses(part * most))) image.data.set([255, 255, 255, 255], 4 * n);
-    }
-  }
-  return image;
-}
-
-function guidedImage() {
-  const signal = data.guided[state.c];
-  if (!signal) return null;
-  const [H, W] = data.size, L = large(maths.relu(maths.signed(layerNow(), state.c))), C = signal.shape[0], image = new ImageData(W, H);
-  const product = signal.values.map((v, n) => v * L[n % (H * W)]), sizes = Float64Array.from(product, Math.abs).sort();
-  const limit = sizes[Math.min(sizes.length - 1, Math.floor(0.995 * sizes.length))] || sizes[sizes.length - 1] || 1;
-  for (let n = 0; n < H * W; n++) {
-    for (let b = 0; b < 3; b++) {
-      const channel = C === 1 ? 0 : data.channels[0] === "B" ? 2 - b : b;
-      image.data[4 * n + b] = 128 + maths.rint(127 * Math.min(1, Math.max(-1, product[channel * H * W + n] / limit)));
-    }
-    image.data[4 * n + 3] = 255;
-  }
-  return image;
-}
-
 function prepareViews() {
   const weighted = () => mapOf("A")?.map((v) => maths.alphaOf(layerNow(), state.c, state.k) * v) ?? null;
   const signed = () => maths.signed(layerNow(), state.c), cam = () => maths.relu(signed());
@@ -68,8 +19,14 @@ function prepareViews() {
     upsample: () => coloured(large(cam()), false, 1).image, overlay: overlayImage, guided: guidedImage,
     sandbox: () => { const values = sandboxMap(); return values && coloured(large(values), hasSigns(values), 0.5).image; },
   };
+  const levels = (paintOf) => paintOf.map((level) => number(level)).join(", ");
+  const values = {
+    upsample: () => number(pixelNow().value), sandbox: () => { const map = sandboxMap(); return map ? number(pixelOf(map).value) : ""; },
+    overlay: () => levels(overlayAt(state.h, state.w)),
+    guided: () => levels(guidedAt(state.h, state.w)),
+  };
   views = [...document.querySelectorAll("[data-map]")].map((host) => new MapView(host, host.dataset.map, ...maps[host.dataset.map]));
-  views.push(...[...document.querySelectorAll("[data-pixels]")].map((host) => new PixelView(host, host.dataset.pixels, pixels[host.dataset.pixels])));
+  views.push(...[...document.querySelectorAll("[data-pixels]")].map((host) => new PixelView(host, host.dataset.pixels, pixels[host.dataset.pixels], values[host.dataset.pixels])));
 }
 
 function prepareControls() {
@@ -89,11 +46,17 @@ function prepareControls() {
   document.addEventListener("keydown", (e) => { if (e.key === "Escape" && state.open) close(); });
 }
 
+// What is chosen, for those who listen; a grid's own cell speaks for itself.
+function announce() {
+  const said = document.getElementById("said"), value = number(maths.signed(layerNow(), state.c)[cellNow()]);
+  if (!document.activeElement.closest(".grid")) said.textContent = say("said", { ...state, label: data.classes[state.c].label, value });
+}
+
 let cameFrom = null;
 
 function close() {
   choose({ open: "" });
-  cameFrom?.focus();
+  (cameFrom?.classList.contains("grid") ? cameFrom.querySelector(".cell") : cameFrom)?.focus();
 }
 
 function showWords() {
@@ -158,7 +121,6 @@ function showArithmetic() {
   document.getElementById("arithmetic-title").textContent = found ? found.title ?? untold(say(TITLES[kind] ?? kind + ".title")) : say("arithmetic");
   document.getElementById("formula").textContent = found ? found.formula : say("arithmetic.empty");
   document.getElementById("terms").replaceChildren(...(found ? found.parts : []));
-  document.querySelectorAll("[data-instance]").forEach((line) => { line.textContent = explain[line.dataset.instance]().formula.split("\n")[0]; });
 }
 
 function showTables() {
@@ -170,13 +132,17 @@ function showTables() {
     const image = document.querySelector(`[data-picture="${rule}"]`), source = data.pictures[rule]?.[state.c];
     if (source) image.src = source;
   }
+  const product = data.pictures.products[state.c];  // in place of the signal that did not fit
+  document.getElementById("product").hidden = !product;
+  document.getElementById("product-only").textContent = product ? say("guided.absent") : "";
+  if (product) document.querySelector('[data-picture="guided_grad_cam"]').src = product;
 }
 
 function show() {
   read();
   showWords(); showControls(); showGallery(); showBars(); showTables();
   views.forEach((view) => view.show());
-  sandboxSays(); showArithmetic();
+  sandboxSays(); showInstances(); showArithmetic(); announce();
   if (checked) tellCheck();
 }
 
@@ -190,15 +156,18 @@ async function pixelsOf(image) {
 
 async function start() {
   data = JSON.parse(document.getElementById("npgradcam-data").textContent);
+  words = data.words[data.lang];
+  document.getElementById("badge").textContent = say("check.waiting");
   const damaged = await decodeAll(data);
   photograph = await pixelsOf(document.querySelector('[data-picture="input"]'));
   prepareViews(); prepareControls(); prepareSandbox();
   document.getElementById("controls").hidden = false;
   document.body.classList.add("ready");
   addEventListener("hashchange", show);
-  document.addEventListener("click", (e) => { if (!e.target.closest("#arithmetic")) cameFrom = e.target.closest("button, canvas") ?? cameFrom; }, true);
-  document.addEventListener("keydown", (e) => { if (e.key === "Enter" && !e.target.closest?.("#arithmetic")) cameFrom = e.target; }, true);
+  document.addEventListener("click", (e) => { if (!e.target.closest("#arithmetic")) cameFrom = e.target.closest("button, .grid") ?? cameFrom; }, true);
+  document.addEventListener("keydown", (e) => { if (["Enter", " "].includes(e.key) && !e.target.closest("#arithmetic")) cameFrom = e.target.closest(".grid") ?? e.target; }, true);
   show();
+  document.querySelector('#network tr.chosen')?.parentNode.parentNode.parentNode.scrollTo(0, document.querySelector('#network tr.chosen').offsetTop - 150);
   selfCheck(damaged);
   document.body.dataset.ready = "1";
 }
@@ -206,6 +175,5 @@ async function start() {
 start().catch((error) => {  // say so, rather than leave half a page that looks whole
   const badge = document.getElementById("badge");
   badge.className = "bad";
-  badge.removeAttribute("data-words");
   badge.textContent = `✗ ${error}`;
 });

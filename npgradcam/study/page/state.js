@@ -3,7 +3,8 @@
 const state = { c: 0, l: 0, k: 0, i: 0, j: 0, h: 0, w: 0, open: "", lang: "en" };
 let data, words;
 
-const say = (key, values = {}) => words[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
+// a sentence; a network that labels pixels may have its own
+const say = (key, values = {}) => ((data.pixels && words[key + ".pixels"]) || words[key]).replace(/\{(\w+)\}/g, (_, name) => values[name]);
 
 function number(v) {
   if (v === 0 || Number.isNaN(v)) return String(Math.abs(v));

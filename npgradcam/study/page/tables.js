@@ -25,9 +25,17 @@ function tables() {
         ...rules.map((rule) => (n.signals[rule] ? brief(n.signals[rule][state.c]) : ""))],
       go: { open: "layer." + at }, chosen: n.name === layer.name })));
   fill("receipt", [say("head.cell"), "h", say("head.measured"), say("head.gradient"), say("head.error")],
-    layer.receipt.filter((r) => r.row === state.c).map((r) => ({ cells: [`${k_(r.k)} (${r.i}, ${r.j})`, r.h, r.measured, r.gradient, small(r.error)], go: { k: r.k, i: r.i, j: r.j, open: "dA" } })));
+    layer.receipt.filter((r) => r.row === state.c).map((r) => receiptRow(r, r.h)));
   fill("rules", [say("head.cell"), "x", "s", "slope", "gradient", "deconvnet", "guided"],
     layer.rules[state.c].map((r) => ({ cells: [`${r.layer}[${r.at.join(", ")}]`, r.x, r.signal, r.slope, r.passed.gradient, r.passed.deconvnet, r.passed.guided] })));
+  fill("alpha", [say("term.map"), "α"], layer.order.slice(0, 12).map((k) => ({ cells: [k_(k), maths.alphaOf(layer, state.c, k)], go: { k, open: "alpha" }, chosen: k === state.k })));
+  document.querySelector('[data-gallery="classes"]').replaceChildren(...(data.classes.length < 2 ? [] : data.classes.map((one, c) => {
+    const button = element("button", undefined, { type: "button" });
+    button.append(element("img", undefined, { src: data.pictures.layers[state.l][c], alt: "" }), one.label);
+    button.setAttribute("aria-pressed", c === state.c);
+    button.addEventListener("click", () => choose({ c }));
+    return button;
+  })));
   document.querySelector('[data-gallery="layers"]').replaceChildren(...data.layers.map((one, l) => {
     const button = element("button", undefined, { type: "button" });
     button.append(element("img", undefined, { src: data.pictures.layers[l][state.c], alt: "" }), `${one.name}, ${one.shape[1]} × ${one.shape[2]}`);

@@ -10,6 +10,13 @@ function colour(value, largest, signed) {
   return [table[n], table[n + 1], table[n + 2]];
 }
 
+// the power of ten in which a map's numbers are short, and two digits of such a number
+const power = (largest) => (largest > 0 && (largest < 0.1 || largest >= 1000) ? Math.floor(Math.log10(largest)) : 0);
+function tiny(v) {
+  const two = Number(v.toPrecision(2)), text = Math.abs(v) < 0.1 ? v.toFixed(2) : String(two);
+  return v === 0 ? "0" : text.replace("-", "−");
+}
+
 function paint(canvas, values, J, signed, largest = maths.largest(values)) {
   const I = values.length / J, image = new ImageData(J, I);
   values.forEach((v, n) => image.data.set([...colour(v, largest, signed), 255], 4 * n));
@@ -17,47 +24,9 @@ function paint(canvas, values, J, signed, largest = maths.largest(values)) {
   canvas.getContext("2d").putImageData(image, 0, 0);
 }
 
-// One focusable picture with a readout. `cells()` gives its size, `at()` the chosen place, `move(i, j, replace)` chooses.
-class View {
-  constructor(host, name, cells, at, move, open, says) {
-    Object.assign(this, { host, name, cells, at, move, open, says });
-    this.canvas = element("canvas", undefined, { tabIndex: 0 });
-    this.canvas.setAttribute("role", "application");
-    this.readout = element("p", "", { className: "readout" });
-    this.legend = element("p", undefined, { className: "legend" });
-    this.readout.append(this.button = element("button", "", { type: "button", className: "number" }));
-    this.button.addEventListener("click", () => this.open());
-    host.append(this.canvas, this.legend, this.readout);
-    this.canvas.addEventListener("click", (event) => {
-      const box = this.canvas.getBoundingClientRect(), [I, J] = this.cells();
-      const clamp = (v, n) => Math.min(n - 1, Math.max(0, Math.floor(v * n)));
-      this.move(clamp((event.clientY - box.top) / box.height, I), clamp((event.clientX - box.left) / box.width, J), false, true);
-    });
-    this.canvas.addEventListener("keydown", (event) => this.key(event));
-  }
-
-  key(event) {
-    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    const [I, J] = this.cells(), [i, j] = this.at();
-    if (event.key === "Enter" || event.key === " ") this.open();
-    else if (event.key === "Home") this.move(i, 0, true);
-    else if (event.key === "End") this.move(i, J - 1, true);
-    else if (steps[event.key]) {
-      const [down, right] = steps[event.key];
-      this.move(Math.min(I - 1, Math.max(0, i + down)), Math.min(J - 1, Math.max(0, j + right)), true);
-    } else return;
-    event.preventDefault();
-  }
-
-  tell(name, text) {
-    this.button.textContent = text;
-    this.canvas.setAttribute("aria-label", `${name}; ${text}; ${say("map.help")}`);
-  }
-}
-
-class MapView extends View {
+class MapView extends Grid {
   constructor(host, kind, values, signed) {
-    super(host, kind, () => layerNow().shape.slice(1), () => [state.i, state.j],
+    super(host, () => layerNow().shape.slice(1), () => [state.i, state.j],
       (i, j, replace, open) => choose({ i, j, ...(open ? { open: kind } : {}) }, replace), () => choose({ open: kind }));
     Object.assign(this, { kind, values, signed });
     this.table = element("details");
@@ -78,20 +47,20 @@ class MapView extends View {
     canvas.width = J * scale; canvas.height = I * scale;
     pen.imageSmoothingEnabled = false;
     pen.drawImage(one, 0, 0, J * scale, I * scale);
-    if (J <= 16) this.digits(pen, values, J, scale, largest, signed);
-    pen.lineWidth = Math.max(3, scale / 10); pen.strokeStyle = "#000"; pen.strokeRect(state.j * scale, state.i * scale, scale, scale);
-    pen.lineWidth = Math.max(1.5, scale / 20); pen.strokeStyle = "#fff"; pen.strokeRect(state.j * scale, state.i * scale, scale, scale);
+    const ten = J <= 14 ? power(largest) : 0;
+    if (J <= 14) this.digits(pen, values, J, scale, largest, signed, 10 ** ten);
     this.legend.replaceChildren(...[signed ? -largest : 0, 0, largest].slice(signed ? 0 : 1).map((v) => element("span", number(v))));
+    if (ten) this.legend.append(element("span", say("map.unit", { ten: String(ten).replace("-", "−") })));
     this.tell(name, say("cell.at", { i: state.i, j: state.j, value: number(values[cellNow()]) }));
     this.list();
   }
 
-  digits(pen, values, J, scale, largest, signed) {
-    pen.font = `${Math.floor(scale / 3.6)}px sans-serif`; pen.textAlign = "center"; pen.textBaseline = "middle";
+  digits(pen, values, J, scale, largest, signed, unit) {
+    pen.font = `${Math.floor(scale / (J > 8 ? 2.9 : 3.6))}px sans-serif`; pen.textAlign = "center"; pen.textBaseline = "middle";
     values.forEach((v, n) => {
       const [r, g, b] = colour(v, largest, signed).map((level) => ((level / 255) ** 2.2));
       pen.fillStyle = 0.2126 * r + 0.7152 * g + 0.0722 * b > 0.18 ? "#000" : "#fff";
-      pen.fillText(v === 0 ? "0" : String(Number(v.toPrecision(2))).replace("-", "−").slice(0, 7), (n % J + 0.5) * scale, (Math.floor(n / J) + 0.5) * scale, scale * 0.95);
+      pen.fillText(J > 8 ? tiny(v / unit).replace("0.", ".") : tiny(v / unit), (n % J + 0.5) * scale, (Math.floor(n / J) + 0.5) * scale, scale * 0.95);
     });
   }
 
@@ -113,11 +82,11 @@ class MapView extends View {
   }
 }
 
-class PixelView extends View {
-  constructor(host, kind, draw) {
-    super(host, kind, () => data.size, () => [state.h, state.w],
+class PixelView extends Grid {
+  constructor(host, kind, draw, value) {
+    super(host, () => data.size, () => [state.h, state.w],
       (h, w, replace, open) => choose({ h, w, ...this.cell(h, w), ...(open ? { open: kind } : {}) }, replace), () => choose({ open: kind }));
-    Object.assign(this, { kind, draw });
+    Object.assign(this, { kind, draw, value });
   }
 
   cell(h, w) {  // the cell under a pixel
@@ -140,6 +109,6 @@ class PixelView extends View {
       pen.lineWidth = width; pen.strokeStyle = ink; pen.beginPath();
       pen.moveTo(x - size, y); pen.lineTo(x + size, y); pen.moveTo(x, y - size); pen.lineTo(x, y + size); pen.stroke();
     }
-    this.tell(say("pixels." + this.kind), say("pixel.at", { i: state.h, j: state.w }));
+    this.tell(say("pixels." + this.kind), say("pixel.at", { i: state.h, j: state.w, value: this.value() }));
   }
 }
