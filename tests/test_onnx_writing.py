@@ -12,7 +12,7 @@ from small_nets import conv, gap_net, pictures, reference_net
 import npgradcam as ng
 from npgradcam.errors import UnsupportedOperatorError
 from npgradcam.formats.onnx_writing import onnx_bytes
-from npgradcam.layers import Add, AvgPool2d, Conv2d, MaxPool2d, Sigmoid
+from npgradcam.layers import Add, AvgPool2d, Conv2d, HardSigmoid, MaxPool2d
 from npgradcam.network import Network
 from npgradcam.testing.strategies import models
 
@@ -76,7 +76,7 @@ def test_padding_by_name_becomes_that_of_onnx(padding):
 
 def test_every_layer_that_cannot_be_written_is_named():
     random = np.random.default_rng(0)
-    net = Network.sequential([("conv", conv(random, 3, 3)), ("odd", Sigmoid()), ("add", Add(np.ones((3, 1, 1)))),
+    net = Network.sequential([("conv", conv(random, 3, 3)), ("odd", HardSigmoid()), ("add", Add(np.ones((3, 1, 1)))),
                               ("avg", AvgPool2d((2, 2), (1, 1), dilation=(2, 2)))])
-    with pytest.raises(UnsupportedOperatorError, match="Sigmoid 'odd', Add 'add', AvgPool2d 'avg'"):
+    with pytest.raises(UnsupportedOperatorError, match="HardSigmoid 'odd', Add 'add', AvgPool2d 'avg'"):
         onnx_bytes(net, 3, (9, 9))

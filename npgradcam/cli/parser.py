@@ -158,6 +158,15 @@ exit codes: 0 everything holds; 1 something does not; otherwise as `npgradcam ex
 """
 
 
+_REFERENCE = """\
+Copies the reference pack that comes along: small networks as ONNX, with images and every number of their explanations
+as .npz, which NumPy reads alone. Its README.md says what is in it. Nothing is fetched.
+
+examples:
+  npgradcam reference pack
+"""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one sentence."""
 
@@ -177,6 +186,7 @@ def build_parser() -> argparse.ArgumentParser:
     _layers(_command(commands, "layers", "print a network's layers", _LAYERS))
     _diagnose(_command(commands, "diagnose", "find out what explains a map that you computed", _DIAGNOSE))
     _verify(_command(commands, "verify", "check a model against everything that must hold", _VERIFY))
+    _reference(_command(commands, "reference", "copy small networks with the right answers to a folder", _REFERENCE))
     _models(_command(commands, "models", "print the architectures that have a name", _MODELS))
     _warmup(_command(commands, "warmup", "compile what a network needs, before the first photograph", _WARMUP))
     _profile(_command(commands, "profile", "print where the milliseconds go, layer by layer", _PROFILE))
@@ -246,6 +256,11 @@ def _verify(p: Parser) -> None:
     p.add_argument("--no-randomise", action="store_false", dest="randomise", help="leave the randomised weights out")
     _model(p)
     _printing(p, "print JSON instead of tables")
+
+
+def _reference(p: Parser) -> None:
+    p.add_argument("out", type=Path, metavar="FOLDER", help="where to: a folder that is not there yet, or is empty")
+    p.add_argument("--quiet", action="store_true", help="nothing is printed but errors")
 
 
 def _study(p: Parser) -> None:

@@ -20,11 +20,13 @@ from npgradcam.layers import (
     GlobalAvgPool2d,
     Identity,
     Layer,
+    LeakyReLU,
     Linear,
     MaxPool2d,
     Pad,
     ReLU,
     ReLU6,
+    Sigmoid,
     Softmax,
 )
 from npgradcam.network import Network
@@ -139,6 +141,7 @@ def _plain(operator: str) -> Callable[[Any], Written | None]:
 WRITERS: dict[type[Layer], Callable[[Any], Written | None]] = {
     Conv2d: _conv, Linear: _linear, BatchNorm2d: _batch_norm, Clip: _clip, ReLU6: _clip, MaxPool2d: _max_pool,
     AvgPool2d: _avg_pool, Pad: _pad, Add: _add, Softmax: _softmax, ReLU: _plain("Relu"),
+    Sigmoid: _plain("Sigmoid"), LeakyReLU: lambda layer: ("LeakyRelu", {}, {"alpha": layer.alpha}),
     GlobalAvgPool2d: _plain("GlobalAveragePool"), Dropout: _plain("Identity"), Identity: _plain("Identity"),
     Flatten: lambda layer: ("Flatten", {}, {"axis": layer.axis}),
     Concat: lambda layer: ("Concat", {}, {"axis": layer.axis}),
