@@ -17,11 +17,13 @@ from npgradcam.cli import main
 from npgradcam.kernels import threads
 from npgradcam.network import Network
 from npgradcam.rewrites import optimise
+from npgradcam.testing.pack import CASES
 from npgradcam.testing.strategies import networks
 from npgradcam.verification import Check, Randomised, Verification
 
 ROWS = ("finite differences", "adjoint of each layer", "completeness", "CAM = Z Grad-CAM", "linear in the score",
-        "class sum", "one rule if positive", "many targets", "batch", "threads", "plan: logits", "plan: A", "plan: map")
+        "class sum", "one rule if positive", "many targets", "batch", "threads", "plan: logits", "plan: A", "plan: map",
+        "plan: signals")
 
 
 def found(net, x=None, **settings):
@@ -58,6 +60,13 @@ def test_what_does_not_apply_says_why():
                                  ("pool", layers.GlobalAvgPool2d()), ("flat", layers.Flatten())], dtype="float64")
     assert "piecewise-linear" in found(smooth)["completeness"].about
     assert "no rectifier" in found(smooth)["one rule if positive"].about
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nothing_fails_on_the_reference_pack(name):
+    v = found(CASES[name].network, CASES[name].images, layer=CASES[name].layers[-1])
+    assert v.ok, v
+    assert v["finite differences"].verdict == v["adjoint of each layer"].verdict == "ok"
 
 
 @settings(max_examples=15)

@@ -59,12 +59,21 @@ def plan(s: Subject) -> list[Check]:
     fast = grad_cam(s.net, s.images[:1], s.target, s.layer)
     exact = grad_cam(s.exact, s.tape, s.target, s.layer)
     limit = s.tolerance if s.net.dtype == "float64" else 1e-4
-    a, b = fast.signed_cam.astype(np.float64).ravel(), exact.signed_cam.ravel()
-    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
-    angle = max(0.0, 1 - float(a @ b) / norms) if norms else apart(a, b)
+    rules = ("gradient", "guided", "deconvnet") if s.exact.rectifiers(s.output, s.input) else ("gradient",)
+    tape = s.net.forward(s.images[:1], observe=s.input, output=s.output)
+    turned = [_angle(backprop(s.net, tape, s.target, rule).signal, backprop(s.exact, s.tape, s.target, rule).signal)
+              for rule in rules]
     of = f"{s.net.dtype}{', rewritten,' if s.net.rewrite or s.net.choose else ''} and float64 as drawn"
     return [
         Check("plan: logits", f"{of}, relative to the largest logit", apart(fast.logits, exact.logits), limit),
         Check("plan: A", f"{of}, relative to the largest value", apart(fast.activations, exact.activations), limit),
-        Check("plan: map", f"{of}: 1 - cosine", angle, 1e-4),
+        Check("plan: map", f"{of}: 1 - cosine", _angle(fast.signed_cam, exact.signed_cam), 1e-4),
+        Check("plan: signals", f"{of}: 1 - cosine of {', '.join(rules)}", float(np.max(turned)), 1e-4),
     ]
+
+
+def _angle(a: Array, b: Array) -> float:
+    """Return 1 - the cosine between two arrays; 0 where both are 0."""
+    a, b = a.astype(np.float64).ravel(), b.astype(np.float64).ravel()
+    norms = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return max(0.0, 1 - float(a @ b) / norms) if norms else float(a.any() or b.any())
