@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from npgradcam.layers import BatchNorm2d, Conv2d, Div, Layer, Linear, ReduceSum, Softmax
+from npgradcam.layers import Add, BatchNorm, Conv2d, Div, Layer, Linear, MatMul, Mul, ReduceSum, Softmax
 from npgradcam.methods import NoCamHeadError, cam, grad_cam
 from npgradcam.methods.cam import cam_head
 from npgradcam.network import Network, Node
@@ -87,11 +87,17 @@ def positive(s: Subject) -> Check:
 
 
 def _positive(layer: Layer) -> Layer:
+    """Return a layer without a negative number that keeps a small image small."""
     if isinstance(layer, (Conv2d, Linear)):
         weight = np.abs(layer.weight) + 1e-3
         weight /= weight.sum(axis=tuple(range(1, weight.ndim)), keepdims=True)
         return replace(layer, weight=weight, bias=np.zeros(len(weight)))
-    if isinstance(layer, BatchNorm2d):
+    if isinstance(layer, MatMul) and layer.second is not None:
+        second = np.abs(layer.second) + 1e-3
+        return replace(layer, second=second / second.sum(axis=-2, keepdims=True))
+    if isinstance(layer, (Add, Mul)) and layer.constant is not None:
+        return replace(layer, constant=np.full_like(layer.constant, 0 if isinstance(layer, Add) else 1))
+    if isinstance(layer, BatchNorm):
         one, zero = np.ones_like(layer.mean), np.zeros_like(layer.mean)
         return replace(layer, weight=one, bias=zero, mean=zero, variance=one)
     return layer
