@@ -59,9 +59,10 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     >>> import npgradcam as ng
     >>> from npgradcam.formats.onnx import network_of
     >>> from npgradcam.formats.onnx_file import onnx_file
-    >>> def mine(model, images, target, layer):                       # Grad-CAM, whatever you compute it with
+    >>> def mine(model, images, target, layer):                   # Grad-CAM, whatever you compute it with
     ...     e = ng.grad_cam(network_of(onnx_file(onnx.load_from_string(model))), images, target, layer)
-    ...     return (abs(e.alpha)[:, :, None, None] * e.activations).sum(axis=1)       # but alpha has lost its sign
+    ...     alpha = abs(e.gradients).mean(axis=(2, 3))             # but who speaks against a class counts for it
+    ...     return (alpha[:, :, None, None] * e.activations).sum(axis=1)
     >>> print(check(mine, drawn=0).results[0].sentence)
     matches the paper's L^c and torchcam 0.5.0, raw: alpha is the mean of the gradients' magnitudes
     """

@@ -74,8 +74,9 @@ def step(node, xs, a, held, name, style):
         return L.Flatten(name=name)(L.Permute((3, 1, 2))(x) if len(x.shape) == 4 else x)
     if kind == "GlobalAveragePool":
         return L.GlobalAveragePooling2D(name=name, keepdims=True)(x)
-    return {"Add": lambda: L.Add(name=name)(xs), "Concat": lambda: L.Concatenate(name=name)(xs),
-            "Identity": lambda: L.Activation("linear", name=name)(x), "Softmax": lambda: L.Softmax(name=name)(x)}[kind]()
+    if kind in ("Add", "Concat"):
+        return (L.Add if kind == "Add" else L.Concatenate)(name=name)(xs)
+    return (L.Softmax(name=name) if kind == "Softmax" else L.Activation("linear", name=name))(x)
 
 
 @lru_cache(48)

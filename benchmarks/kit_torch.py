@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-from functools import lru_cache, partial
+from functools import partial
 from importlib.metadata import version
 
 import numpy as np
 import torch
 from captum.attr import Deconvolution, GuidedBackprop, GuidedGradCam, LayerGradCam, Saliency
-from kit_in_torch import Net
 from pytorch_grad_cam import GradCAM, GradCAMPlusPlus, GuidedBackpropReLUModel, HiResCAM, LayerCAM, XGradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torchcam import methods as torchcam
 
-
-def net(model, style):
-    return fresh(model, style) if style == "one ReLU for all" else kept(model, style)
-
-
-def fresh(model, style):
-    return Net(model, style)
-
-
-@lru_cache(64)
-def kept(model, style):
-    return Net(model, style)
+from .kit_in_torch import Net
 
 
 def pytorch_grad_cam(model, images, target, layer, method, style="modules"):
