@@ -64,7 +64,7 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     ...     alpha = abs(e.gradients).mean(axis=(2, 3))             # but who speaks against a class counts for it
     ...     return (alpha[:, :, None, None] * e.activations).sum(axis=1)
     >>> print(check(mine, drawn=0).results[0].sentence)
-    matches the paper's L^c and torchcam 0.5.0, raw: alpha is the mean of the gradients' magnitudes
+    as the paper's L^c and torchcam 0.5.0, raw but: alpha is the mean of the gradients' magnitudes
     """
     named = [methods] if isinstance(methods, str) else list(methods)
     unknown = [m for m in named if m not in METHODS]

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from npgradcam.convention import conventions
 from npgradcam.diagnosis import Diagnosis, Finding, diagnose, words
 from npgradcam.errors import NpGradcamError
 from npgradcam.typing import Array
@@ -31,7 +32,7 @@ def shape_of(case: Case, method: str, found: Array, tolerance: float) -> str:
     said = f"expected shape {wanted}, got {found.shape}{': height and width change places' if turned else ''}"
     if method in words.TITLES and found.ndim == 3 and len(found) == N and np.isfinite(found).all() and not turned:
         d = _diagnosed(case, method, found, tolerance)
-        said += f": {told(d.findings[0], method)}" if isinstance(d, Diagnosis) and d.explained else ""
+        said += f": {told(_plainest(d), method)}" if isinstance(d, Diagnosis) and d.explained else ""
     return said
 
 
@@ -56,7 +57,8 @@ def of_map(case: Case, method: str, found: Array, near: list[Choice], tolerance:
         return d, None
     if not d.explained:
         return f"nothing known explains it: {d.text().splitlines()[0]}", None
-    return told(d.findings[0], method), _as_choice(d.findings[0], case, method)
+    best = _plainest(d)
+    return told(best, method), _as_choice(best, case, method)
 
 
 def _diagnosed(case: Case, method: str, found: Array, tolerance: float) -> Diagnosis | str:
@@ -66,12 +68,19 @@ def _diagnosed(case: Case, method: str, found: Array, tolerance: float) -> Diagn
         return str(error)
 
 
+def _plainest(d: Diagnosis) -> Finding:
+    """Return the finding with the fewest departures, from the paper rather than from somebody else."""
+    return min(d.findings, key=lambda f: (len(f.departures), not any(name.startswith("paper") for name in f.matches)))
+
+
 def told(finding: Finding, method: str) -> str:
     """Say a finding, with the weights that are its owner's mistake."""
-    said, (_, (usual, *_)) = finding.departures, CHOICES.get(method, ("", (finding.weighing,)))
+    said, (field, (usual, *_)) = finding.departures, CHOICES.get(method, ("", (finding.weighing,)))
     if finding.method == method and finding.weighing != usual:
-        weights = words.weighed(finding.weighing, usual)
+        weights, owners = words.weighed(finding.weighing, usual), [conventions[name] for name in finding.matches]
         said = said if weights in said else (weights, *said)
+        if finding.departures or all(getattr(c, field) != finding.weighing for c in owners):
+            return f"as {finding.who} but: {'; '.join(said)}"
     return f"matches {finding.who}{': ' if said else ''}{'; '.join(said)}"
 
 
