@@ -41,7 +41,7 @@ def finite_differences(s: Subject) -> Check:
         d = random.uniform(-1, 1, x.shape) if n else gradient / (np.abs(gradient).max() or 1)
         scale = np.linalg.norm(gradient) * np.linalg.norm(d) / np.sqrt(x.size if n else 1)  # how large <g, d> is
         slope, kink = _slope(score, x, d, CLOSE * scale)
-        if kink <= 2 * CLOSE * scale:  # a kink moves the centred quotient by half of it
+        if kink <= CLOSE * scale:  # a kink moves the centred quotient by half of it
             errors.append(abs(slope - float((gradient * d).sum())) / (scale or 1))
     if not errors:
         raise NotApplicableError("a kink lies beside the image in every direction")
