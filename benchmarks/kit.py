@@ -26,6 +26,7 @@ from typing import Any
 
 PAGE = Path(__file__).with_name("peers.md")
 DRAWN = 20
+FEW = 3  # checks that are named
 STYLES = {"modules": "", "activations": "", "functions": ", rectifiers as functions",
           "one ReLU for all": ", one `nn.ReLU` for all", "layers": ", rectifiers as `ReLU` layers"}
 HEAD = """# What the kit finds in other implementations
@@ -84,7 +85,8 @@ def told(failed: list[dict[str, Any]]) -> list[str]:
     for why, results in by_reason.items():
         errors = [r["error"] for r in results if r["error"]]
         off = f", off by up to {max(errors):.1g} of the largest number" if errors else ""
-        said.append(f"{why} (in {len(results)}: {'; '.join(r['check'].split(':')[0] for r in results)}{off})")
+        names = [r["check"].split(":")[0] for r in results]
+        said.append(f"{why} ({'; '.join(names) if len(names) <= FEW else f'{len(names)} checks'}{off})")
     return said
 
 

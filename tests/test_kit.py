@@ -154,7 +154,7 @@ def test_a_documented_convention_is_named_and_is_no_mistake(name):
 def test_the_probability_is_a_convention_and_said():
     report = check(of_the_probability, drawn=0)
     assert report.passed, report.text()
-    assert "after a last softmax" in report.conventions["grad-cam"]
+    assert "the score is what the network returns" in report.conventions["grad-cam"]
     assert not check(of_the_probability, convention="paper, L^c", drawn=0).passed
 
 

@@ -134,7 +134,7 @@ def _nearest(f: Finishing) -> tuple[list[str], tuple[str, ...]]:
 
 
 def _scored(score: Score) -> str:
-    return "" if score == "logit" else ", of what the network returns: after a last softmax"
+    return "" if score == "logit" else ", the score is what the network returns"
 
 
 def choice_of(convention: Convention | str, method: str) -> Choice:
