@@ -31,7 +31,8 @@ def batch(s: Subject) -> Check:
     alone = [grad_cam(s.net, x[n : n + 1], int(np.asarray(together.target)[n]), s.layer) for n in range(len(x))]
     pairs = [(getattr(together, part)[n], getattr(e, part)[0]) for n, e in enumerate(alone)
              for part in ("logits", "activations", "signed_cam")]
-    return Check("batch", f"logits, A and map of {len(x)} images together and one by one", worst(pairs), s.tolerance)
+    return Check("batch", f"logits, A and map of {len(x)} images together and one by one", worst(pairs),
+                 min(s.tolerance, 1e-6))
 
 
 def thread_counts(s: Subject) -> Check:
