@@ -33,12 +33,14 @@ if TYPE_CHECKING:
     from .models.saved import save
     from .network import Network, Node, Tape
     from .study.trace import Trace, trace
+    from .verification.record import Verification
+    from .verification.verify import verify
 
 __all__ = [
-    "Convention", "Diagnosis", "Model", "Network", "Node", "NpGradcamError", "Tape", "Trace", "__version__",
-    "backprop", "build", "cam", "conventions", "counterfactual_grad_cam", "default_layer", "diagnose", "errors",
-    "grad_cam", "grad_cam_plus_plus", "guided_grad_cam", "hires_cam", "images", "kernels", "layer_cam", "layers",
-    "load", "maps", "methods", "models", "rules", "save", "study", "testing", "trace", "xgrad_cam",
+    "Convention", "Diagnosis", "Model", "Network", "Node", "NpGradcamError", "Tape", "Trace", "Verification",
+    "__version__", "backprop", "build", "cam", "conventions", "counterfactual_grad_cam", "default_layer", "diagnose",
+    "errors", "grad_cam", "grad_cam_plus_plus", "guided_grad_cam", "hires_cam", "images", "kernels", "layer_cam",
+    "layers", "load", "maps", "methods", "models", "rules", "save", "study", "testing", "trace", "verify", "xgrad_cam",
 ]
 
 _HOME = {
@@ -47,7 +49,7 @@ _HOME = {
     "layer_cam": "methods", "xgrad_cam": "methods", "Model": "models", "build": "models", "load": "models",
     "save": "models.saved", "Convention": "convention", "conventions": "convention", "Diagnosis": "diagnosis",
     "diagnose": "diagnosis", "Network": "network", "Node": "network", "Tape": "network", "NpGradcamError": "errors",
-    "Trace": "study", "trace": "study",
+    "Trace": "study", "trace": "study", "Verification": "verification", "verify": "verification",
 }
 
 

@@ -18,7 +18,7 @@ ROOT = Path(npgradcam.__file__).parent
 ROOMS = [
     "_version", "errors", "writing", "typing", "kernels", "rules", "layers", "network", "rewrites", "formats", "images",
     "colours", "maps", "figure", "models", "methods", "convention", "diagnosis", "study",
-    "testing", "__init__", "cli", "__main__",
+    "testing", "verification", "__init__", "cli", "__main__",
 ]
 LODGERS = {
     "topology": "network", "layout": "network", "checking": "network", "tape": "network", "photographs": "images",

@@ -33,8 +33,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     -------
     int
         0: done. 2: usage, an unknown class or layer, a folder that exists, a disk that is full. 3: the model. 4: a
-        photograph (the others are done). 5: a map that nothing explains. 130: Ctrl-C. 1: a fault of this package;
-        NPGRADCAM_TRACEBACK=1 shows where.
+        photograph (the others are done). 5: a map that nothing explains. 130: Ctrl-C. 1: something that
+        `verify` looked at does not hold; or a fault of this package, and NPGRADCAM_TRACEBACK=1 shows where.
     """
     try:
         with _signals():

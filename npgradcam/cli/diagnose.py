@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-import numpy as np
-
 from npgradcam import diagnosis, images, maps
 from npgradcam.cli.console import Console, as_json
-from npgradcam.cli.network import classes_of, layers_of, needs_preprocessing, open_model
+from npgradcam.cli.network import classes_of, input_from, layers_of, open_model
 from npgradcam.errors import ModelFormatError, NpGradcamError
 from npgradcam.formats import read_npy, read_npz
 from npgradcam.models import Model
@@ -57,15 +55,7 @@ def _input(options: argparse.Namespace, model: Model) -> Array:
     """Return what goes into the network: of a photograph, or ready from a file."""
     if options.sample is None and options.images is None:
         raise NpGradcamError("diagnose: expected a photograph or an .npy file with the network's input, got none")
-    source = images.sample(options.sample) if options.sample else Path(options.images)
-    if source.suffix.lower() != ".npy":
-        return model.preprocess(needs_preprocessing(model) and source)
-    try:
-        return np.asarray(read_npy(source).astype(model.network.dtype, casting="same_kind"))
-    except ModelFormatError as error:
-        raise NpGradcamError(f"input: {error}") from None
-    except TypeError:
-        raise NpGradcamError(f"input {source}: expected floating-point numbers (N, C, H, W)") from None
+    return input_from(model, images.sample(options.sample) if options.sample else Path(options.images))
 
 
 def _classes(model: Model, asked: list[str], count: int) -> list[int] | int | None:

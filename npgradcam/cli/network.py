@@ -9,6 +9,8 @@ from contextlib import suppress
 from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from npgradcam import load
 from npgradcam.cli.parser import METHODS
 from npgradcam.errors import (
@@ -19,13 +21,14 @@ from npgradcam.errors import (
     UnknownLayerError,
     close_matches,
 )
+from npgradcam.formats import read_npy
 from npgradcam.images import PRESETS, Preprocess
 from npgradcam.methods import NoCamHeadError, default_layer
 from npgradcam.methods.cam import cam_head
 from npgradcam.methods.start import explained_output
 from npgradcam.models import MODELS, Model
 from npgradcam.models.weights import Outline
-from npgradcam.typing import Shape
+from npgradcam.typing import Array, Shape
 
 SMALL = "shapes"
 
@@ -82,6 +85,18 @@ def needs_preprocessing(model: Model) -> Model:
             f"--preprocess: {', '.join(PRESETS)}, or a .json file"
         )
     return model
+
+
+def input_from(model: Model, source: Path) -> Array:
+    """Return what goes into the network: made of a photograph, or ready from an .npy file."""
+    if source.suffix.lower() != ".npy":
+        return model.preprocess(needs_preprocessing(model) and source)
+    try:
+        return np.asarray(read_npy(source).astype(model.network.dtype, casting="same_kind"))
+    except ModelFormatError as error:
+        raise NpGradcamError(f"input: {error}") from None
+    except TypeError:
+        raise NpGradcamError(f"input {source}: expected floating-point numbers (N, C, H, W)") from None
 
 
 def _preprocess(asked: str | None) -> str | Preprocess | None:

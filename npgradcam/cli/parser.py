@@ -46,6 +46,7 @@ examples:
   npgradcam study cat.jpg -o why.html                          every step of it, as a page to click
   npgradcam predict cat.jpg                                    what the network sees in it
   npgradcam layers                                             what --layer can name
+  npgradcam verify model.onnx                                  whether every identity holds on your model
   npgradcam profile                                            where the milliseconds go
   npgradcam doctor                                             what makes this machine slow, and the way out
 """
@@ -142,6 +143,30 @@ exit codes: 0 explained; 5 not explained; otherwise as `npgradcam explain`
 """
 
 
+_VERIFY = """\
+Runs what must hold on any network, whatever its weights are: finite differences and adjoints against the backward,
+the score as a sum of its parts, CAM against Grad-CAM, classes and images together against one by one, threads, and the
+rewritten network against the layers as drawn in float64. Reports besides how much of each method's map survives when
+the weights are randomised from the output down (Adebayo et al. 2018), which no number can fail.
+
+examples:
+  npgradcam verify
+  npgradcam verify model.onnx --preprocess imagenet
+  npgradcam verify model.onnx input.npy --layer relu5_3 --class 282 --json
+
+exit codes: 0 everything holds; 1 something does not; otherwise as `npgradcam explain`
+"""
+
+
+_REFERENCE = """\
+Copies the reference pack that comes along: small networks as ONNX, with images and every number of their explanations
+as .npz, which NumPy reads alone. Its README.md says what is in it. Nothing is fetched.
+
+examples:
+  npgradcam reference pack
+"""
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one sentence."""
 
@@ -160,6 +185,8 @@ def build_parser() -> argparse.ArgumentParser:
     _predict(_command(commands, "predict", "print a network's best classes for a photograph", _PREDICT))
     _layers(_command(commands, "layers", "print a network's layers", _LAYERS))
     _diagnose(_command(commands, "diagnose", "find out what explains a map that you computed", _DIAGNOSE))
+    _verify(_command(commands, "verify", "check a model against everything that must hold", _VERIFY))
+    _reference(_command(commands, "reference", "copy small networks with the right answers to a folder", _REFERENCE))
     _models(_command(commands, "models", "print the architectures that have a name", _MODELS))
     _warmup(_command(commands, "warmup", "compile what a network needs, before the first photograph", _WARMUP))
     _profile(_command(commands, "profile", "print where the milliseconds go, layer by layer", _PROFILE))
@@ -216,6 +243,24 @@ def _diagnose(p: Parser) -> None:
     p.add_argument("--picture", type=Path, metavar="FILE",
                    help="a PNG of the map, the nearest one, and their difference")
     _printing(p, "print JSON instead of sentences")
+
+
+def _verify(p: Parser) -> None:
+    p.add_argument("network", nargs="?", metavar="MODEL", help="the same as --model")
+    p.add_argument("image", nargs="?", metavar="IMAGE",
+                   help="a photograph, or an .npy file with what goes into the network, (N, C, H, W) (default: two "
+                        "sample photographs; seeded noise where the model does not say how a photograph goes in)")
+    p.add_argument("--class", action="append", dest="classes", default=[], metavar="INDEX|LABEL",
+                   help="the class whose score is differentiated (default: the network's first guess)")
+    p.add_argument("--layer", metavar="NAME", help="the layer of A (default: the one `npgradcam layers` marks)")
+    p.add_argument("--no-randomise", action="store_false", dest="randomise", help="leave the randomised weights out")
+    _model(p)
+    _printing(p, "print JSON instead of tables")
+
+
+def _reference(p: Parser) -> None:
+    p.add_argument("out", type=Path, metavar="FOLDER", help="where to: a folder that is not there yet, or is empty")
+    p.add_argument("--quiet", action="store_true", help="nothing is printed but errors")
 
 
 def _study(p: Parser) -> None:

@@ -58,7 +58,7 @@ def read_onnx(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> OnnxF
     ModelFormatError
         If the file is damaged, contradicts itself, or wants something from outside its folder.
     """
-    onnx = _package()
+    onnx = package()
     with open_source(path, max_bytes) as source:
         message, payloads = without_payloads(source)
         model = onnx.ModelProto()
@@ -87,7 +87,7 @@ def onnx_file(model: Any, source: str = "model", folder: Path | None = None, max
     large : mapping of int to function, optional
         What returns the bytes of those initializers that were left out of the message, by their position.
     """
-    onnx = _package()
+    onnx = package()
     graph = model.graph
     _check_versions(source, model)
     reader = Reader(onnx, source, folder, max_bytes)
@@ -127,7 +127,8 @@ def _check_versions(source: str, model: Any) -> None:
         raise ModelFormatError(f"{source}: expected at most {MAX_NODES} nodes, got {len(graph.node)}")
 
 
-def _package() -> Any:
+def package() -> Any:
+    """Return the package `onnx`, or say how to install it."""
     try:
         import onnx
         import onnx.inliner

@@ -5,12 +5,14 @@ layer is held against; the checks need nothing but a layer's or network's own nu
 its name, it needs Hypothesis) draws layers with inputs, and whole networks.
 """
 
-from . import definitions
+from . import definitions, slow_methods
 from .checks import check_adjoint, check_gradient, check_parameter_gradients
 from .completeness import check_completeness
+from .kit import check
+from .slow_network import slow_outputs, slow_signals
 from .twins import slow_backward, slow_forward
 
 __all__ = [
-    "check_adjoint", "check_completeness", "check_gradient", "check_parameter_gradients", "definitions",
-    "slow_backward", "slow_forward",
+    "check", "check_adjoint", "check_completeness", "check_gradient", "check_parameter_gradients", "definitions",
+    "slow_backward", "slow_forward", "slow_methods", "slow_outputs", "slow_signals",
 ]

@@ -43,7 +43,9 @@ def _nothing(layer: Any, *xs: Array) -> float:
     return 0.0  # f(x) = J x at every x: linear, or positively homogeneous (ReLU, max pooling)
 
 
-def _bias(layer: Any, x: Array) -> Array:
+def _bias(layer: Any, x: Array) -> Any:
+    if layer.bias is None:
+        return 0.0
     return np.asarray(layer.bias.reshape(-1, *(1,) * (x.ndim - 2)), dtype=np.float64)
 
 

@@ -10,6 +10,7 @@ K feature maps.
 from . import places
 from .arithmetic import place_by_place, place_by_place_adjoint
 from .convolution import conv2d, conv2d_adjoint, conv2d_weight_gradient
+from .finishing import enlarge, finish
 from .methods import cam, grad_cam, grad_cam_alpha, upsample
 from .normalisation import (
     group_norm,
@@ -71,7 +72,8 @@ __all__ = [
     "adaptive_avg_pool2d", "adaptive_avg_pool2d_adjoint", "avg_pool2d", "avg_pool2d_adjoint", "avg_pool2d_counts",
     "batch_norm2d", "batch_norm2d_adjoint", "batch_norm2d_gradients", "cam", "clip", "concat", "concat_adjoint",
     "conv2d", "conv2d_adjoint", "conv2d_weight_gradient", "conv_transpose2d", "conv_transpose2d_adjoint",
-    "conv_transpose2d_weight_gradient", "global_avg_pool2d", "global_avg_pool2d_adjoint", "grad_cam",
+    "conv_transpose2d_weight_gradient", "enlarge", "finish", "global_avg_pool2d", "global_avg_pool2d_adjoint",
+    "grad_cam",
     "grad_cam_alpha", "grad_cam_plus_plus", "group_norm", "group_norm_adjoint", "hires_cam", "instance_norm",
     "instance_norm_adjoint", "layer_cam", "layer_norm", "layer_norm_adjoint", "linear", "linear_adjoint",
     "linear_weight_gradient", "log_softmax", "log_softmax_adjoint", "looks", "lrn", "lrn_adjoint", "matmul",

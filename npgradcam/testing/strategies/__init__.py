@@ -1,4 +1,4 @@
-"""Hypothesis strategies: layers with inputs that fit them, and small networks with images (H and W apart).
+"""Hypothesis strategies: layers with inputs that fit them, small networks with images, and these as ONNX bytes.
 
 Most strategies take `numbers`, the kind of values that parameters and inputs have:
 
@@ -19,5 +19,8 @@ except ImportError as error:
 
 from .cases import Case, Kind, layers, values
 from .graphs import Drawn, networks
+from .models import DrawnModel, images, models, targets
 
-__all__ = ["Case", "Drawn", "Kind", "layers", "networks", "values"]
+__all__ = [
+    "Case", "Drawn", "DrawnModel", "Kind", "images", "layers", "models", "networks", "targets", "values",
+]

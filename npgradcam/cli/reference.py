@@ -1,0 +1,34 @@
+"""`npgradcam reference`: the reference pack, copied to where somebody wants it."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+from pathlib import Path
+
+from npgradcam.cli.console import Console, readable
+from npgradcam.errors import ModelFormatError, OutputExistsError
+from npgradcam.writing import whole_file
+
+PACK = Path(__file__).parents[1] / "reference"
+
+
+def reference(options: argparse.Namespace) -> int:
+    """Copy every file of the pack, once its bytes are what the manifest says."""
+    console, out = Console(options.quiet), options.out
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputExistsError(f"{readable(out)} is there already; name a new folder, or an empty one")
+    files = {path.name: path.read_bytes() for path in sorted(PACK.iterdir())}
+    manifest = json.loads(files["manifest.json"])
+    for name, told in manifest["sha256"].items():
+        if hashlib.sha256(files.get(name, b"")).hexdigest() != told:
+            raise ModelFormatError(f"{PACK / name} is not what came with this package; install it again")
+    out.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        with whole_file(out / name) as file:
+            file.write(data)
+    size = sum(map(len, files.values())) / 1e6
+    console.remark(f"version {manifest['version']}, {len(files)} files, {size:.1f} MB; {readable(out / 'README.md')} "
+                   "says what is in it")
+    return 0

@@ -1,0 +1,86 @@
+"""The whole kit against one function."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from npgradcam.convention import Convention
+from npgradcam.errors import NpGradcamError, close_matches
+
+from .asking import Asking, Function
+from .cases import cases
+from .drawn import drawn_results
+from .identities import identities
+from .report import Report, Result
+from .truth import METHODS
+
+__all__ = ["check"]
+
+
+def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
+          convention: Convention | str | None = None, tolerance: float = 1e-4, drawn: int = 20) -> Report:
+    """Run every check against an implementation, and say what it does differently.
+
+    Parameters
+    ----------
+    function : callable
+        Called as function(model, images, target, layer): `model` the bytes of an ONNX file (float32, opset 13),
+        `images` float32 (N, C, H, W), `target` a list of N class indices, `layer` the name of a node of the file and
+        of its tensor. It returns maps, (N, I, J) at the layer's size or (N, H, W) at the images', or for a signal
+        (N, C, H, W) or (N, H, W, C). Where several methods are given it is called with `method=` too. What it cannot
+        do it says with NotImplementedError.
+    methods : str or sequence of str
+        Of "cam", "grad-cam", "counterfactual-grad-cam", "grad-cam-plus-plus", "xgrad-cam", "hires-cam", "layer-cam",
+        "gradient", "guided-backprop", "deconvnet", "guided-grad-cam".
+    convention : Convention or str, optional
+        Hold it to this one. Where nothing is said, every choice of a `Convention` that is no mistake is tolerated:
+        which ReLU, what is scaled and when, which enlargement, logit or probability, mean or sum of the gradients, an
+        epsilon in Grad-CAM++. It must be the same in all checks, and the report names it.
+    tolerance : float
+        The largest difference, relative to the answer's largest number, that counts as rounding in float32.
+    drawn : int
+        How many networks Hypothesis draws for each method, if it is installed.
+
+    Returns
+    -------
+    Report
+        Print it; `passed`; `as_dict()`.
+
+    Raises
+    ------
+    NpGradcamError
+        If a method or convention is unknown.
+    MissingPackageError
+        If the package `onnx` is not installed.
+
+    Examples
+    --------
+    >>> import onnx
+    >>> import npgradcam as ng
+    >>> from npgradcam.formats.onnx import network_of
+    >>> from npgradcam.formats.onnx_file import onnx_file
+    >>> def mine(model, images, target, layer):                   # Grad-CAM, whatever you compute it with
+    ...     e = ng.grad_cam(network_of(onnx_file(onnx.load_from_string(model))), images, target, layer)
+    ...     alpha = abs(e.gradients).mean(axis=(2, 3))             # but who speaks against a class counts for it
+    ...     return (alpha[:, :, None, None] * e.activations).sum(axis=1)
+    >>> print(check(mine, drawn=0).results[0].sentence)
+    as the paper's L^c and torchcam 0.5.0, raw but: alpha is the mean of the gradients' magnitudes
+    """
+    named = [methods] if isinstance(methods, str) else list(methods)
+    unknown = [m for m in named if m not in METHODS]
+    if unknown or not named:
+        raise NpGradcamError(
+            f"methods: expected some of {', '.join(METHODS)}, got {', '.join(map(repr, unknown)) or 'none'}"
+            f"{f'; did you mean {close_matches(unknown[0], METHODS)}?' if unknown else ''}"
+        )
+    several = not isinstance(methods, str)
+    asked = {m: Asking(function, m, convention, tolerance, several) for m in named}
+    results: list[Result] = []
+    notes: list[str] = []
+    for method, asking in asked.items():
+        results += [asking.ask(case) for case in cases() if method != "cam" or case.pooled]
+        found, note = drawn_results(asking, drawn)
+        results += found
+        notes += [note] if note and note not in notes else []
+    results += identities(asked)
+    return Report(tuple(results), {m: a.convention for m, a in asked.items()}, tuple(notes))

@@ -1,0 +1,221 @@
+"""The kit passes what is right in every convention, and says in a sentence what a planted mistake is."""
+
+import json
+
+import numpy as np
+import pytest
+from kit_implementations import (
+    cells,
+    finished,
+    first_image_alone,
+    guided_at_relu_alone,
+    minmax,
+    normalised_where_many,
+    of_the_default_layer,
+    of_the_probability,
+    of_the_top_class,
+    ours,
+    plus_plus,
+    product_at_relu_alone,
+    raising,
+    right,
+    silent_about_missing_targets,
+    total,
+    weighed,
+)
+
+import npgradcam as ng
+from npgradcam.testing import check, kit, slow_methods
+from npgradcam.testing.kit.case import in_float32
+from npgradcam.testing.kit.cases import cases
+from npgradcam.testing.kit.truth import MAPS, PRODUCT, RULES, choices
+
+
+def test_npgradcam_passes_its_own_kit():
+    report = check(right, kit.METHODS, drawn=10)
+    assert report.passed, report.text()
+    assert {r.status for r in report.results} == {"right"}
+    assert len(report.results) > 180
+    assert max(r.error for r in report.results) < 5e-5  # float32 against float64
+    assert {m for m, r in ((r.method, r) for r in report.results) if r.check == "drawn networks"} == set(kit.METHODS)
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda c: c.name)
+def test_the_kits_truth_is_that_of_the_slow_definitions(case):
+    target = list(case.target)
+    for method in MAPS:
+        if method != "cam" or case.pooled:
+            slow = getattr(slow_methods, method.replace("-", "_"))(case.network, case.x, target, case.layer)
+            truth = next(c for c in choices(method) if c.convention.resize == "none" and c.convention.relu == "before"
+                         and c.convention.normalise == "none" and c.convention.score == "logit").of(case, method)
+            np.testing.assert_allclose(truth, slow.map, rtol=0, atol=1e-10 * max(1e-9, np.abs(slow.map).max()))
+    for method, rule in RULES.items():
+        slow = slow_methods.backprop(case.network, case.x, target, rule)
+        truth = next(choices(method)).of(case, method)
+        np.testing.assert_allclose(truth, slow, rtol=0, atol=1e-10 * max(1e-9, np.abs(slow).max()))
+
+
+def test_the_cases_hold_what_they_are_for():
+    by_name = {c.name: c for c in cases()}
+    for case in cases():
+        assert case.network is not None
+        assert all((a == a.astype(np.float32)).all() for n in case.network.nodes for a in n.layer.arrays.values())
+        H, W = case.size
+        assert H != W
+    relu6 = by_name["ReLU6"]
+    before = relu6.network.forward(relu6.x, ["conv2"]).activation("conv2")
+    assert (before > 6).any() and (before < 0).any()  # noqa: PT018
+    signs = [ng.backprop(c.network, c.x, list(c.target), "gradient").signal for c in cases() if c.name != "never"]
+    assert all((s < 0).any() and (s > 0).any() for s in signs)
+    negative = by_name["negative evidence only"]
+    e = ng.grad_cam(negative.network, negative.x, list(negative.target), negative.layer)
+    assert not e.cam.any() and (e.signed_cam < 0).any()  # noqa: PT018
+
+
+MISTAKES = {
+    "alpha without its sign": ("grad-cam", weighed(lambda A, g: cells(np.abs(g.mean(axis=(2, 3)))) * A),
+                               "nothing known explains it"),
+    "magnitudes averaged": ("grad-cam", weighed(lambda A, g: cells(np.abs(g).mean(axis=(2, 3))) * A),
+                            "mean of the gradients' magnitudes"),
+    "negative gradients cut off": ("grad-cam", weighed(lambda A, g: cells(np.maximum(g, 0).mean(axis=(2, 3))) * A),
+                                   "negative gradients are cut off before their mean"),
+    "largest gradient": ("grad-cam", weighed(lambda A, g: cells(g.max(axis=(2, 3))) * A),
+                         "alpha is the largest gradient of a channel"),
+    "no gradient": ("grad-cam", weighed(lambda A, g: A / A.shape[1]), "feature maps are averaged"),
+    "HiResCAM": ("grad-cam", weighed(lambda A, g: g * A), "HiResCAM, not Grad-CAM"),
+    "a loss": ("grad-cam", weighed(lambda A, g: cells(-g.mean(axis=(2, 3))) * A), "sign reversed"),
+    "mirrored": ("grad-cam", finished(lambda m: m[:, :, ::-1]), "left and right swapped"),
+    "transposed": ("grad-cam", finished(lambda m: m.swapaxes(1, 2)), "height and width change places"),
+    "the top class": ("grad-cam", of_the_top_class, ", not "),
+    "the default layer": ("grad-cam", of_the_default_layer, "layer relu2, not relu1"),
+    "0/0": ("grad-cam", finished(minmax), "0/0 where there is no evidence"),
+    "a batch's first image": ("grad-cam", first_image_alone, "row 1 of 2 is zero everywhere"),
+    "missing targets": ("grad-cam", silent_about_missing_targets, "the second map is zero, silently"),
+    "two conventions": ("grad-cam", normalised_where_many, "another convention than elsewhere"),
+    "no counterfactual": ("counterfactual-grad-cam", ours("grad-cam"), "the gradient was not negated"),
+    "no denominator": ("grad-cam-plus-plus", plus_plus(lambda A, g: np.ones_like(g)),
+                       "denominator of Grad-CAM++ missing"),
+    "product inside": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + total(A * g**3)),
+                       "the sum of A g^3, not the sum of A times g^3"),
+    "an epsilon": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + total(A) * g**3 + 1e-6),
+                   "1e-6 in the denominator of Grad-CAM++, which outweighs small squared gradients"),
+    "Grad-CAM": ("grad-cam-plus-plus", ours("grad-cam"), "Grad-CAM, not Grad-CAM++"),
+    "CAM over Z": ("cam", finished(lambda m: m / m[0].size, "cam"), "multiplied by 0.0"),
+    "inert guided": ("guided-backprop", ours("gradient"),
+                     "equals the plain gradient: the rule was not applied at ReLU 'relu1', ReLU 'relu2'"),
+    "inert at ReLU6": ("guided-backprop", guided_at_relu_alone,
+                       "equals the plain gradient: the rule was not applied at Clip(0, 6) 'relu1', Clip(0, 6) 'relu2'"),
+    "guided, not deconvnet": ("deconvnet", ours("guided-backprop"), "is the signal of guided backpropagation"),
+    "cut off at the end": ("guided-backprop", finished(lambda s: np.maximum(s, 0), "gradient"),
+                           "negative numbers were cut off at the image alone"),
+    "magnitudes": ("gradient", finished(np.abs, "gradient"), "the sign was lost"),
+    "reversed": ("gradient", finished(np.negative, "gradient"), "the sign is reversed"),
+    "BGR": ("gradient", finished(lambda s: s[:, ::-1], "gradient"), "channels of the image are in the reversed order"),
+    "twice": ("gradient", finished(lambda s: 2 * s, "gradient"), "multiplied by 2"),
+    "product, inert": ("guided-grad-cam", product_at_relu_alone, "not applied at Clip(0, 6)"),
+    "too short": ("grad-cam", finished(lambda m: m[:1]), "expected shape"),
+    "words": ("grad-cam", lambda *given: "a map", "expected an array of real numbers"),
+    "broken": ("grad-cam", raising(KeyError("relu2")), "KeyError: 'relu2'"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_planted_mistake_is_named(name):
+    method, function, sentence = MISTAKES[name]
+    report = check(function, method, drawn=0)
+    assert not report.passed
+    assert sentence in report.text()
+
+
+CONVENTIONS = {
+    "pytorch-grad-cam 1.5.7": "as pytorch-grad-cam 1.5.7", "captum 0.9.0": "as captum 0.9.0",
+    "torchcam 0.5.0": "as torchcam 0.5.0", "tf-keras-vis 0.8.7": "as tf-keras-vis 0.8.7",
+    "saliency 0.2.1": "as saliency 0.2.1", "ramprs": "as ramprs",
+}
+
+
+@pytest.mark.parametrize("name", CONVENTIONS)
+def test_a_documented_convention_is_named_and_is_no_mistake(name):
+    convention = ng.conventions[name]
+
+    def theirs(model, images, target, layer):
+        from kit_implementations import network
+
+        e = ng.grad_cam(network(model), images, target, layer, score=convention.score)
+        return convention.apply(e, images.shape[2:])
+
+    report = check(theirs, drawn=5)
+    assert report.passed, report.text()
+    assert CONVENTIONS[name] in report.conventions["grad-cam"]
+    assert check(theirs, convention=name, drawn=0).passed
+    assert not check(theirs, convention="npgradcam", drawn=0).passed
+
+
+def test_the_probability_is_a_convention_and_said():
+    report = check(of_the_probability, drawn=0)
+    assert report.passed, report.text()
+    assert "the score is what the network returns" in report.conventions["grad-cam"]
+    assert not check(of_the_probability, convention="paper, L^c", drawn=0).passed
+
+
+def test_a_conventions_own_mistake_is_no_excuse():
+    assert check(plus_plus(lambda A, g: 2 * g**2 + total(A) * g**3, "output"), "grad-cam-plus-plus",
+                 convention="torchcam 0.5.0, raw", drawn=0).passed
+    report = check(plus_plus(lambda A, g: np.ones_like(g)), "grad-cam-plus-plus", convention="torchcam 0.5.0, raw",
+                   drawn=0)
+    assert not report.passed
+    with pytest.raises(ng.NpGradcamError, match="made of faults"):
+        check(ours("grad-cam"), convention="utkuozbulak", drawn=0)
+
+
+def test_what_a_function_cannot_do_is_left_out_and_nothing_at_all_is_no_pass():
+    def some(model, images, target, layer):
+        if len(images) > 1:
+            raise NotImplementedError("one image at a time")
+        return right(model, images, target, layer, "grad-cam")
+
+    report = check(some, drawn=0)
+    assert report.passed
+    assert [r.check for r in report.results if r.status == "left out"] == ["two images, two classes"]
+    nothing = check(raising(NotImplementedError("no")), drawn=2)
+    assert not nothing.passed and not nothing.conventions["grad-cam"]  # noqa: PT018
+
+
+def test_channels_last_and_an_axis_of_one_are_understood():
+    assert check(finished(lambda s: s.transpose(0, 2, 3, 1), "gradient"), "gradient", drawn=2).passed
+    assert check(finished(lambda m: m[:, None]), drawn=0).passed
+    assert check(finished(lambda m: m[..., None]), drawn=0).passed
+
+
+def test_drawn_networks_find_what_the_chosen_ones_do_not_ask_and_tell_the_smallest():
+    chosen = {c.model for c in cases()}
+    report = check(lambda model, *given: right(model, *given, "grad-cam") * (1 if model in chosen else 1.01), drawn=8)
+    (failure,) = [r for r in report.failures if r.check == "drawn networks"]
+    assert "8 of 8 differ, the smallest: Conv2d" in failure.sentence
+    assert "multiplied by" in failure.sentence
+
+
+def test_a_report_is_text_for_people_and_json_for_programs():
+    report = check(ours("gradient"), "guided-backprop", drawn=0)
+    said = json.loads(json.dumps(report.as_dict()))
+    assert said["schema"] == "npgradcam/check/1" and said["passed"] is False  # noqa: PT018
+    assert said["results"][0]["status"] == "wrong"
+    assert str(report).startswith("Guided backpropagation: ")
+
+
+def test_an_unknown_method_is_an_error_with_the_way_out():
+    with pytest.raises(ng.NpGradcamError, match="did you mean grad-cam"):
+        check(right, ["gradcam"])
+    with pytest.raises(ng.NpGradcamError, match="got none"):
+        check(right, [])
+
+
+def test_a_case_is_rounded_to_what_the_file_holds():
+    net = in_float32(cases()[0].network)
+    assert net.dtype == "float64"
+    assert (net["conv1"].layer.weight == cases()[0].network["conv1"].layer.weight).all()
+
+
+def test_the_product_is_known_by_its_map():
+    report = check(lambda *given: right(*given, PRODUCT), PRODUCT, drawn=0)
+    assert report.conventions[PRODUCT] == "times the map as the paper"
