@@ -27,6 +27,20 @@ from xplique import attributions
 L = tf.keras.layers
 
 
+class Frame(L.Layer):
+    """A frame of one value around a picture (N, H, W, C); a layer that can be cloned."""
+
+    def __init__(self, sides, value, **settings):
+        super().__init__(**settings)
+        self.sides, self.value = sides, value
+
+    def call(self, x):
+        return tf.pad(x, self.sides, constant_values=self.value)
+
+    def get_config(self):
+        return {**super().get_config(), "sides": self.sides, "value": self.value}
+
+
 def padded(x, pads, value=0.0):
     """Frame a picture (N, H, W, C) with ONNX' (top, left, bottom, right)."""
     top, left, bottom, right = pads
@@ -34,8 +48,7 @@ def padded(x, pads, value=0.0):
         return x
     if value == 0:
         return L.ZeroPadding2D(((top, bottom), (left, right)))(x)
-    sides = [[0, 0], [top, bottom], [left, right], [0, 0]]
-    return L.Lambda(lambda t: tf.pad(t, sides, constant_values=value))(x)
+    return Frame([[0, 0], [top, bottom], [left, right], [0, 0]], value)(x)
 
 
 def step(node, xs, a, held, name, style):

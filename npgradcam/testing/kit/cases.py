@@ -95,7 +95,7 @@ def cases() -> tuple[Case, ...]:
         case("ReLU, global pooling", [*trunk(d[1]), *pooled_head(d[1], 6)], d[1].images(), (2,), pooled=True),
         case("ReLU6", [*trunk(d[2], ReLU6), *pooled_head(d[2], 6)], d[2].images(scale=6), (0,), pooled=True),
         case("a rectifier after a rectifier", _twice(d[3]), d[3].images(), (1,), "relu3", pooled=True),
-        case("batch norm", [*trunk(d[4], norm=True), *pooled_head(d[4], 6)], d[4].images(), (3,), pooled=True),
+        case("batch norm", [*trunk(d[4], norm=True), *pooled_head(d[4], 6)], d[4].images(), (0,), pooled=True),
         case("residual addition", _residual(d[5]), d[5].images(), (0,), pooled=True),
         case("concatenation", _concatenated(d[6]), d[6].images(), (2,), "both", pooled=True),
         case("strides and uneven padding", _strided(d[7]), d[7].images(1, 13, 18), (1,), pooled=True),

@@ -53,6 +53,12 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     MissingPackageError
         If the package `onnx` is not installed.
 
+    Notes
+    -----
+    What is not asked: networks of photographs' size, half precision, smooth activations and leaky rectifiers, several
+    inputs or outputs, a class for every pixel, the choice of a layer or class that nobody named, preprocessing.
+    Two conventions that give the same numbers on all of these networks cannot be told apart.
+
     Examples
     --------
     >>> import onnx
