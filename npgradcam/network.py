@@ -185,7 +185,9 @@ class Network(Topology):
                 continue
             signal = signals[node.name] if node.name in names else signals.pop(node.name)
             given = (signal, caches[node.name], rule) if node.layer.rectifies else (signal, caches[node.name])
-            for name, part in zip(node.inputs, node.layer.backward(*given), strict=True):
+            with named(node):
+                parts = node.layer.backward(*given)
+            for name, part in zip(node.inputs, parts, strict=True):
                 if part is not None and name in node.pays and (name in on_the_way or name in names):
                     # where paths meet, signals add
                     signals[name] = kernels.add(signals[name], part) if name in signals else part

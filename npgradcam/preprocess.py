@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 
 _CHANNELS = {"RGB": 3, "BGR": 3, "grey": 1}
+_LONGEST = 100_000  # pixels of a side
 _INTERPOLATIONS = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 
 
@@ -104,17 +106,22 @@ class Preprocess:
                 object.__setattr__(self, field, tuple(values))
         count = _CHANNELS.get(str(self.channels), 0)
         checks = (
-            ("size", _are_sizes(self.size, 2), "two positive whole numbers (H, W)", self.size),
+            ("name", isinstance(self.name, str) and len(self.name) <= 200, "a short text", str(self.name)[:20]),
+            ("size", _are_sizes(self.size, 2) and math.prod(self.size) <= MAX_PIXELS,
+             f"two positive whole numbers (H, W), at most {MAX_PIXELS} pixels", self.size),
             ("crop", self.crop is None or (_is_number(self.crop) and 0 < self.crop <= 1), "0 < crop <= 1", self.crop),
             ("interpolation", self.interpolation in _INTERPOLATIONS, ", ".join(_INTERPOLATIONS), self.interpolation),
             ("channels", count > 0, ", ".join(_CHANNELS), self.channels),
             ("mean", _are_numbers(self.mean, count), f"{count} finite numbers", self.mean),
-            ("std", _are_numbers(self.std, count) and 0 not in self.std, f"{count} numbers, none of them 0", self.std),
+            ("std", _are_numbers(self.std, count) and min(map(abs, self.std)) > 1e-30,
+             f"{count} numbers, none of them 0", self.std),
             ("shorter", self.shorter is None or _are_sizes((self.shorter,), 1), "a whole number", self.shorter),
         )
         for field, good, expected, got in checks:
             if not good:
-                raise ModelFormatError(f"preprocessing {self.name!r}: expected {field} to be {expected}, got {got!r}")
+                raise ModelFormatError(
+                    f"preprocessing {str(self.name)[:200]!r}: expected {field} to be {expected}, got {_shown(got)}"
+                )
         if self.shorter is not None and self.shorter < max(self.size):
             raise ModelFormatError(
                 f"preprocessing {self.name!r}: expected shorter to be at least the longer side of size {self.size}, "
@@ -235,7 +242,7 @@ class Preprocess:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e30  # NaN is not
 
 
 def _are_numbers(values: object, count: int) -> bool:
@@ -243,4 +250,15 @@ def _are_numbers(values: object, count: int) -> bool:
 
 
 def _are_sizes(values: object, count: int) -> bool:
-    return _are_numbers(values, count) and all(isinstance(v, int) and v > 0 for v in values)  # type: ignore[attr-defined]
+    return _are_numbers(values, count) and all(
+        isinstance(v, int) and 0 < v <= _LONGEST for v in values  # type: ignore[attr-defined]
+    )
+
+
+def _shown(value: object) -> str:
+    """Return a value as a message has it, cut short; a file chose it."""
+    try:
+        text = repr(value)
+    except ValueError:  # a whole number of thousands of digits
+        text = "a very large number"
+    return text if len(text) <= 100 else text[:97] + "..."

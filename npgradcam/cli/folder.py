@@ -32,7 +32,9 @@ def folder_names(stems: Iterable[str]) -> list[str]:
     names = []
     for stem in stems:
         readable = os.fsencode(stem).decode("utf-8", "replace")
-        base = re.sub(r"[^\w]+", "-", normalize("NFC", readable)).strip("-_")[:60].strip("-_") or "photograph"
+        plain = re.sub(r"[^\w]+", "-", normalize("NFC", readable)).strip("-_")[:60]
+        plain = plain.encode()[:180].decode("utf-8", "ignore")  # systems count bytes: 255, and a hidden name is longer
+        base = plain.strip("-_") or "photograph"
         name, count = base, 1
         while name.casefold() in taken:
             count += 1
@@ -82,7 +84,7 @@ def _strangers(place: Path) -> list[str]:
     try:
         manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
         ours = {*manifest["files"].values(), *(f for e in manifest["explanations"] for f in e["files"].values())}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return there  # an empty folder may be replaced by anybody
     return [name for name in there if name not in ours]
 
