@@ -9,15 +9,29 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
 from fuzzing.doors import DOORS
-from fuzzing.runs import Figures, run
-from fuzzing.seeds import damaged, seeds
+from fuzzing.runs import IN_MEMORY, Figures, run
+from fuzzing.seeds import SOURCES, damaged, seeds
+from hostile import CORPUS, dressed, judged
 
 SMALLEST = 5
+Run = tuple[str, Callable[[int], bytes], Figures]
+
+
+def warm_up(kind: str) -> None:
+    """Read every valid file, so that what libraries import late is there; a seed that is refused is no seed."""
+    suffix, door = DOORS[kind]
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, f"seed{suffix}")
+        for seed in seeds(kind):
+            path.write_bytes(seed.data)
+            door(path)
 
 
 def cuts(kind: str) -> list[bytes]:
@@ -26,27 +40,33 @@ def cuts(kind: str) -> list[bytes]:
     return [data[:length] for data in small for length in range(len(data))]
 
 
-def warm_up(kind: str) -> None:
-    """Read every valid file, so that what libraries import late is there; a seed that is refused is no seed."""
-    suffix, door = DOORS[kind]
-    path = Path(f"/tmp/npgradcam-seed-{os.getpid()}{suffix}")  # noqa: S108
-    for seed in seeds(kind):
-        path.write_bytes(seed.data)
-        door(path)
-    path.unlink()
+def whole(kind: str, n: int, outcome: str, message: str) -> str | None:
+    """No part of a file is taken for the whole; but the end of some pictures means nothing."""
+    return None if outcome == "refused" or kind == "picture" else f"a part of a file was {outcome}"
 
 
-def fuzz(kind: str, count: int, seed: int, workers: int) -> Figures:
-    """Put `count` damaged files of a kind through its door."""
-    warm_up(kind)
-    return run(kind, partial(damaged, kind, seed), count, workers)
+def hostile(kind: str, workers: int) -> Run:
+    """Put every file of the corpus through its door; each is to be refused for the right reason."""
+    files = list(CORPUS[kind].items())
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
+        place = dressed(Path(folder, "models"))
+        return "hostile", lambda n: files[n][1].data, run(
+            kind, lambda n: files[n][1].data, len(files), workers, partial(judged, files), place)
 
 
-def truncations(kind: str, workers: int) -> Figures:
-    """Put every beginning of the smallest files through the door."""
-    warm_up(kind)
-    parts = cuts(kind)
-    return run(kind, parts.__getitem__, len(parts), workers)
+def runs(kind: str, options: argparse.Namespace) -> Iterator[Run]:
+    """Do what was asked for, and yield its name, what makes its inputs, and what became of them."""
+    if kind in SOURCES:
+        warm_up(kind)
+    if options.hostile and kind in CORPUS:
+        yield hostile(kind, options.workers)
+    if options.cut and kind in SOURCES:
+        parts = cuts(kind)
+        judge = partial(whole, kind)
+        yield "cut", parts.__getitem__, run(kind, parts.__getitem__, len(parts), options.workers, judge)
+    if options.count and kind in SOURCES:
+        make = partial(damaged, kind, options.seed)
+        yield f"seed{options.seed}", make, run(kind, make, options.count, options.workers)
 
 
 def main() -> int:
@@ -57,29 +77,25 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--cut", action="store_true", help="also every beginning of the five smallest files")
+    parser.add_argument("--hostile", action="store_true", help="also the files written by hand (tests/hostile.py)")
     parser.add_argument("--save", type=Path, default=Path("findings"), help="where inputs that fail are kept")
     parser.add_argument("--replay", type=Path, help="read one file again; its name begins with its kind")
     options = parser.parse_args()
     if options.replay:
         print(DOORS[options.replay.name.partition("-")[0]][1](options.replay))
         return 0
-    found = 0
+    found, began = 0, time.monotonic()
     for kind in options.kind or DOORS:
-        began = time.monotonic()
-        runs = {f"seed {options.seed}": (partial(damaged, kind, options.seed),
-                                         fuzz(kind, options.count, options.seed, options.workers))}
-        if options.cut:
-            runs["every cut"] = cuts(kind).__getitem__, truncations(kind, options.workers)
-        for name, (make, figures) in runs.items():
-            print(f"{kind}, {name}: {figures.inputs:,} inputs, {figures.refused:,} refused, {figures.read:,} read, "
-                  f"{figures.explained:,} read and explained, {len(figures.findings)} findings", flush=True)
+        for name, make, figures in runs(kind, options):
+            print(f"{kind} {name}: {figures.inputs:,} inputs, {figures.refused:,} refused, {figures.read:,} read, "
+                  f"{figures.explained:,} read and explained, {len(figures.findings)} findings; "
+                  f"{time.monotonic() - began:.0f} s", flush=True)
             for finding in figures.findings:
                 options.save.mkdir(parents=True, exist_ok=True)
-                place = options.save / f"{kind}-{name.replace(' ', '-')}-{finding.n}{DOORS[kind][0]}"
+                place = options.save / f"{kind}-{name}-{finding.n}{DOORS[kind][0]}"
                 place.write_bytes(make(finding.n))
-                print(f"  {place}: {finding.what}")
+                print(f"  {place}: {finding.what}", flush=True)
             found += len(figures.findings)
-        print(f"{kind}: {time.monotonic() - began:.0f} s", flush=True)
     return min(found, 1)
 
 

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 
 import npgradcam as ng
+from npgradcam.cli.network import _preprocess
 from npgradcam.errors import NpGradcamError
 from npgradcam.formats import read_checkpoint, read_npz, read_safetensors
 from npgradcam.images import read_image
 from npgradcam.models import Model
+from npgradcam.models.load import _labels
 
 ENOUGH = 500_000  # numbers in all arrays of a network that is run
 
@@ -41,6 +43,16 @@ def picture(path: Path) -> str:
     image = read_image(path, max_pixels=1_000_000)
     assert image.mode == "RGB"
     assert len(image.tobytes()) == 3 * image.width * image.height
+    return "read"
+
+
+def labels(path: Path) -> str:
+    _labels(path)
+    return "read"
+
+
+def record(path: Path) -> str:
+    _preprocess(str(path))
     return "read"
 
 
@@ -86,4 +98,5 @@ def sentence(error: NpGradcamError) -> str:
 DOORS: dict[str, tuple[str, Callable[[Path], str]]] = {  # how a file's name ends, and what reads it
     "onnx": (".onnx", onnx), "safetensors": (".safetensors", safetensors), "zip": (".pth", checkpoint),
     "stream": (".pth", checkpoint), "npz": (".npz", npz), "picture": (".png", picture),
+    "labels": (".txt", labels), "record": (".json", record),
 }

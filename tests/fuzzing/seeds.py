@@ -133,7 +133,7 @@ def arrays() -> list[Seed]:
     dtypes = ("<f4", ">f8", "<f2", "|i1", "<i2", ">i4", "<i8", "|u1", "|b1", "<U3")
     made = [Seed((npy(np.ones((2, 3), dtype)), npy(np.ones((2, 2), dtype, "F"))), archive(("a", "b/c"), p))
             for dtype in dtypes for p in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)]
-    return made + saved_models()
+    return made + 3 * saved_models()
 
 
 def saved_models() -> list[Seed]:
