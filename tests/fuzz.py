@@ -26,7 +26,7 @@ Run = tuple[str, Callable[[int], bytes], Figures]
 
 def warm_up(kind: str) -> None:
     """Read every valid file, so that what libraries import late is there; a seed that is refused is no seed."""
-    suffix, door = DOORS[kind]
+    suffix, door = DOORS["onnx" if kind == "compiled" else kind]  # compiled code makes threads, and they do not fork
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"seed{suffix}")
         for seed in seeds(kind):

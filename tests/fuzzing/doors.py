@@ -23,6 +23,10 @@ def onnx(path: Path) -> str:
     return explained(ng.load(path, backend="numpy"))
 
 
+def compiled(path: Path) -> str:
+    return explained(ng.load(path))
+
+
 def npz(path: Path) -> str:
     if "npgradcam" in whole(read_npz(path)):
         return explained(ng.load(path, backend="numpy"))
@@ -98,5 +102,5 @@ def sentence(error: NpGradcamError) -> str:
 DOORS: dict[str, tuple[str, Callable[[Path], str]]] = {  # how a file's name ends, and what reads it
     "onnx": (".onnx", onnx), "safetensors": (".safetensors", safetensors), "zip": (".pth", checkpoint),
     "stream": (".pth", checkpoint), "npz": (".npz", npz), "picture": (".png", picture),
-    "labels": (".txt", labels), "record": (".json", record),
+    "compiled": (".onnx", compiled), "labels": (".txt", labels), "record": (".json", record),
 }

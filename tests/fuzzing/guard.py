@@ -25,14 +25,17 @@ WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 class Guard:
     """The limits of this process, from now on; there is no way to take them off again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, compiles: bool = False) -> None:
+        """With `compiles` a compiler may do its work: time is longer, and what it opens and runs is not noted."""
         self.folder, self.seen, self.on = str(folder), list[str](), False
+        self.seconds = SECONDS * (30 if compiles else 1)
         gc.freeze()
         warnings.simplefilter("error")  # a file is read or refused; nothing is muttered
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + MEMORY,) * 2)
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        sys.addaudithook(self._hear)
+        if not compiles:
+            sys.addaudithook(self._hear)
 
     def _hear(self, event: str, arguments: tuple[object, ...]) -> None:
         """Note what is forbidden. Nothing is raised here: it would look like one of the file's own errors."""
@@ -49,7 +52,7 @@ class Guard:
     def watched(self, door: Callable[[Path], str], path: Path) -> str:
         """Call a door; an input that takes too long kills the process here, and the parent knows which one it was."""
         self.seen.clear()
-        signal.setitimer(signal.ITIMER_PROF, SECONDS)
+        signal.setitimer(signal.ITIMER_PROF, self.seconds)
         self.on = True
         try:
             return door(path)

@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 from fuzzing.doors import DOORS, sentence
 from fuzzing.guard import Guard
+from npgradcam import kernels
 from npgradcam.errors import NpGradcamError
 
 CHUNK = 1000  # inputs for each process
-PATIENCE = 60  # seconds in which some input must be over, also on a busy machine
+PATIENCE = 300  # seconds in which some input must be over, also on a busy machine that compiles
 IN_MEMORY = Path("/dev/shm")  # noqa: S108
 
 
@@ -105,8 +106,10 @@ def _child(kind: str, make: Make, inputs: Sequence[int], judge: Judge, board: Bo
     try:
         suffix, door = DOORS[kind]
         path = folder / f"{os.getpid()}{suffix}"
+        if kind == "compiled":
+            kernels.warmup()
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        guard = Guard(folder)
+        guard = Guard(folder, compiles=kind == "compiled")
         with report.open("w", encoding="utf-8") as file:
             for n in inputs:
                 board["at"] = n

@@ -218,6 +218,7 @@ def encoded(image: Image.Image, kind: str, **options: object) -> bytes:
 
 SOURCES = {"onnx": lambda: plain(*onnx_seeds()), "safetensors": safetensors, "zip": archives, "stream": streams,
            "npz": arrays, "picture": pictures}
+SOURCES["compiled"] = SOURCES["onnx"]  # the same graphs, run by compiled loops
 
 
 @cache
@@ -230,7 +231,7 @@ def damaged(kind: str, seed: int, n: int) -> bytes:
     """Return input number n of a run: it depends on these three alone."""
     chance = Random(f"{kind} {seed} {n}")  # noqa: S311
     held, other = chance.choices(seeds(kind), k=2)
-    if kind == "onnx" and chance.random() < 0.5:
+    if kind in ("onnx", "compiled") and chance.random() < 0.5:
         return damaged_graph(held.data, chance, other.data)
     if held.parts[0].startswith(b'{"format"') and chance.random() < 0.6:
         return held.pack(damaged_record(held.parts[0], chance), *held.parts[1:])
