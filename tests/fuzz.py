@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 
 from fuzzing.doors import DOORS
-from fuzzing.runs import IN_MEMORY, Figures, run
+from fuzzing.runs import Figures, run
 from fuzzing.seeds import SOURCES, damaged, seeds
 from hostile import CORPUS, dressed, judged
 
@@ -48,7 +48,7 @@ def whole(kind: str, n: int, outcome: str, message: str) -> str | None:
 def hostile(kind: str, workers: int) -> Run:
     """Put every file of the corpus through its door; each is to be refused for the right reason."""
     files = list(CORPUS[kind].items())
-    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as folder:
+    with tempfile.TemporaryDirectory() as folder:
         place = dressed(Path(folder, "models"))
         return "hostile", lambda n: files[n][1].data, run(
             kind, lambda n: files[n][1].data, len(files), workers, partial(judged, files), place)

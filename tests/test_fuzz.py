@@ -91,11 +91,10 @@ def again(f):
     f(f)
 
 def door(path):
-    naughty[int(path.read_bytes())]()
+    naughty[int(path.read_bytes())](path)
     return "read"
 
-naughty = [eval(f"lambda path=None: {line}") for line in json.loads(sys.argv[1])]
-naughty[1] = lambda: open(Path(runs.IN_MEMORY, "written"), "ab")
+naughty = [eval(f"lambda path: {line}") for line in json.loads(sys.argv[1])]
 doors.DOORS["npz"] = (".npz", door)
 figures = runs.run("npz", lambda n: str(n).encode(), len(naughty), 1)
 print(json.dumps([figures.read, sorted(figures.findings)]))

@@ -20,7 +20,7 @@ from npgradcam.errors import NpGradcamError
 
 CHUNK = 1000  # inputs for each process
 PATIENCE = 300  # seconds in which some input must be over, also on a busy machine that compiles
-IN_MEMORY = Path("/dev/shm")  # noqa: S108
+IN_MEMORY = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # noqa: S108
 
 
 class Finding(NamedTuple):
@@ -69,7 +69,7 @@ def run(kind: str, make: Make, count: int, workers: int, judge: Judge = lambda *
     todo = [(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)][::-1]
     findings: list[Finding] = []
     totals = dict.fromkeys(Board.WORDS[1:], 0)
-    with tempfile.TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as own:
+    with tempfile.TemporaryDirectory(dir=IN_MEMORY) as own:
         place = folder or Path(own)
         active: dict[int, tuple[int, Board, Path, list[float]]] = {}
         while todo or active:
