@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import TensorProto
 from onnx_graphs import load, model, n, numbers
 
 import npgradcam as ng
@@ -17,6 +18,7 @@ from npgradcam import errors
 from npgradcam.cli.folder import folder_names
 from npgradcam.errors import ModelFormatError, ShapeError
 from npgradcam.formats import read_text
+from npgradcam.layers import Constant
 from npgradcam.models import Labels
 from npgradcam.models.load import load as load_model
 
@@ -69,6 +71,16 @@ def test_maps_of_more_images_than_the_output_has_are_refused_in_words(tmp_path):
     net = load(made, tmp_path)
     with pytest.raises(ShapeError, match="layer 'a': expected maps of 1 images as the output has, got 2"):
         ng.grad_cam(net, np.ones((2, 3, 4, 4)), target=0, layer="a")
+
+
+def test_what_has_no_derivative_is_refused_in_words(tmp_path):
+    made = model(n("Softplus", "x"), inputs={"x": (1, 3)}, types={"x": TensorProto.UINT16, "y": TensorProto.FLOAT})
+    with pytest.raises(ShapeError, match="Softplus 'y': it cannot be computed"):
+        ng.backprop(load(made, tmp_path), np.ones((1, 3), np.int64), target=0)
+
+
+def test_weights_beyond_the_largest_float32_become_infinity_without_a_warning():
+    assert Constant(np.array([1e300, -1e300, 1.0])).astype("float32").value.tolist() == [np.inf, -np.inf, 1.0]
 
 
 def test_the_plain_backend_compiles_nothing(tmp_path):
