@@ -98,8 +98,7 @@ class Network(Topology):
         on_the_way = plan.remember("between", (output, observe), lambda: plan.between(output, observe))
         route = plan.remember("route", (output, observe), lambda: plan.route(output, observe))
 
-        shapes = {name: x.shape for name, x in values.items()}
-        caches: dict[str, Any] = {}
+        shapes, caches = {name: x.shape for name, x in values.items()}, dict[str, Any]()
         with kernels.session(self.backend):
             for node, done in route:
                 with named(node):
