@@ -7,7 +7,18 @@ from difflib import get_close_matches
 
 
 class NpGradcamError(Exception):
-    """The base of every error that this package raises on purpose."""
+    r"""The base of every error that this package raises on purpose.
+
+    Its text is one line, whatever names a file has put into it: what cannot be printed is written as an escape.
+
+    Examples
+    --------
+    >>> print(NpGradcamError("no layer is called conv\x1b[2J\nconv1"))
+    no layer is called conv\x1b[2J\nconv1
+    """
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
 
 
 class ShapeError(NpGradcamError, ValueError):

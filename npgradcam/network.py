@@ -98,8 +98,7 @@ class Network(Topology):
         on_the_way = plan.remember("between", (output, observe), lambda: plan.between(output, observe))
         route = plan.remember("route", (output, observe), lambda: plan.route(output, observe))
 
-        shapes = {name: x.shape for name, x in values.items()}
-        caches: dict[str, Any] = {}
+        shapes, caches = {name: x.shape for name, x in values.items()}, dict[str, Any]()
         with kernels.session(self.backend):
             for node, done in route:
                 with named(node):
@@ -185,7 +184,9 @@ class Network(Topology):
                 continue
             signal = signals[node.name] if node.name in names else signals.pop(node.name)
             given = (signal, caches[node.name], rule) if node.layer.rectifies else (signal, caches[node.name])
-            for name, part in zip(node.inputs, node.layer.backward(*given), strict=True):
+            with named(node):
+                parts = node.layer.backward(*given)
+            for name, part in zip(node.inputs, parts, strict=True):
                 if part is not None and name in node.pays and (name in on_the_way or name in names):
                     # where paths meet, signals add
                     signals[name] = kernels.add(signals[name], part) if name in signals else part

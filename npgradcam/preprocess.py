@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 Box = tuple[float, float, float, float]
 
 _CHANNELS = {"RGB": 3, "BGR": 3, "grey": 1}
+_LONGEST = 100_000  # pixels of a side
 _INTERPOLATIONS = ("nearest", "box", "bilinear", "bicubic", "lanczos")
 
 
@@ -104,17 +106,20 @@ class Preprocess:
                 object.__setattr__(self, field, tuple(values))
         count = _CHANNELS.get(str(self.channels), 0)
         checks = (
-            ("size", _are_sizes(self.size, 2), "two positive whole numbers (H, W)", self.size),
+            ("name", isinstance(self.name, str) and len(self.name) <= 200, "a short text", self.name),
+            ("size", _are_sizes(self.size, 2) and math.prod(self.size) <= MAX_PIXELS,
+             f"two positive whole numbers (H, W), at most {MAX_PIXELS} pixels", self.size),
             ("crop", self.crop is None or (_is_number(self.crop) and 0 < self.crop <= 1), "0 < crop <= 1", self.crop),
             ("interpolation", self.interpolation in _INTERPOLATIONS, ", ".join(_INTERPOLATIONS), self.interpolation),
             ("channels", count > 0, ", ".join(_CHANNELS), self.channels),
             ("mean", _are_numbers(self.mean, count), f"{count} finite numbers", self.mean),
-            ("std", _are_numbers(self.std, count) and 0 not in self.std, f"{count} numbers, none of them 0", self.std),
+            ("std", _are_numbers(self.std, count, 1e-30), f"{count} numbers, none of them 0", self.std),
             ("shorter", self.shorter is None or _are_sizes((self.shorter,), 1), "a whole number", self.shorter),
         )
         for field, good, expected, got in checks:
             if not good:
-                raise ModelFormatError(f"preprocessing {self.name!r}: expected {field} to be {expected}, got {got!r}")
+                where = f"preprocessing {self.name!r:.99}"
+                raise ModelFormatError(f"{where}: expected {field} to be {expected}, got {got!r:.99}")
         if self.shorter is not None and self.shorter < max(self.size):
             raise ModelFormatError(
                 f"preprocessing {self.name!r}: expected shorter to be at least the longer side of size {self.size}, "
@@ -229,18 +234,18 @@ class Preprocess:
         fields = cls.__dataclass_fields__
         unknown = sorted(set(record) - set(fields))
         if unknown or not {"name", "size"} <= set(record):
-            wrong = f"got the unknown {unknown[0]!r}" if unknown else "got no name or no size"
+            wrong = f"got the unknown {str(unknown[0])[:60]!r}" if unknown else "got no name or no size"
             raise ModelFormatError(f"preprocessing: expected name, size and any of {', '.join(fields)}; {wrong}")
         return cls(**record)
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e30  # NaN is not
 
 
-def _are_numbers(values: object, count: int) -> bool:
-    return isinstance(values, tuple) and len(values) == count and all(_is_number(value) for value in values)
+def _are_numbers(values: object, count: int, least: float = 0) -> bool:
+    return isinstance(values, tuple) and len(values) == count and all(_is_number(v) and abs(v) >= least for v in values)
 
 
-def _are_sizes(values: object, count: int) -> bool:
-    return _are_numbers(values, count) and all(isinstance(v, int) and v > 0 for v in values)  # type: ignore[attr-defined]
+def _are_sizes(values: Any, count: int) -> bool:
+    return _are_numbers(values, count) and all(type(v) is int and 0 < v <= _LONGEST for v in values)

@@ -206,6 +206,8 @@ BAD = {
     "network inputs": (("network", "inputs"), "input", "expected"),
     "network outputs": (("network", "outputs"), ["nowhere"], "nowhere"),
     "network declared": (("network", "declared"), {"input": ["x"]}, "expected"),
+    "declared below 0": (("network", "declared"), {"input": [None, 3, -8, 8]}, "declared lengths"),
+    "declared beyond": (("network", "declared"), {"input": [None, 3, 2**40, 8]}, "declared lengths"),
     "no nodes": (("network", "nodes"), [], "speaks of"),
     "node": (NODE, {}, "node"),
     "node field": ((*NODE, "more"), 1, "node"),

@@ -14,8 +14,9 @@ from uuid import uuid4
 
 from npgradcam.cli.parser import MODEL
 from npgradcam.errors import NpGradcamError, OutputExistsError
+from npgradcam.formats import read_text
 
-MANIFEST = "manifest.json"
+MANIFEST, MAX_MANIFEST = "manifest.json", 64 * 2**20  # its name; bytes
 OUT = "explained"
 _LITTER = ("thumbs.db", "desktop.ini")  # what file managers leave behind
 
@@ -32,7 +33,9 @@ def folder_names(stems: Iterable[str]) -> list[str]:
     names = []
     for stem in stems:
         readable = os.fsencode(stem).decode("utf-8", "replace")
-        base = re.sub(r"[^\w]+", "-", normalize("NFC", readable)).strip("-_")[:60].strip("-_") or "photograph"
+        plain = re.sub(r"[^\w]+", "-", normalize("NFC", readable)).strip("-_")[:60]
+        plain = plain.encode()[:180].decode("utf-8", "ignore")  # systems count bytes: 255, and a hidden name is longer
+        base = plain.strip("-_") or "photograph"
         name, count = base, 1
         while name.casefold() in taken:
             count += 1
@@ -80,9 +83,9 @@ def _strangers(place: Path) -> list[str]:
         return ["something that is not a folder"]
     there = sorted(p.name for p in place.iterdir() if not p.name.startswith(".") and p.name.lower() not in _LITTER)
     try:
-        manifest = json.loads((place / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads(read_text(place / MANIFEST, MAX_MANIFEST))
         ours = {*manifest["files"].values(), *(f for e in manifest["explanations"] for f in e["files"].values())}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):  # a file that is none is a ValueError
         return there  # an empty folder may be replaced by anybody
     return [name for name in there if name not in ours]
 

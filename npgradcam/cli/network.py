@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from contextlib import suppress
 from math import prod
@@ -21,7 +20,8 @@ from npgradcam.errors import (
     UnknownLayerError,
     close_matches,
 )
-from npgradcam.formats import read_npy
+from npgradcam.formats import read_npy, read_text
+from npgradcam.formats.strict_json import read_json
 from npgradcam.images import PRESETS, Preprocess
 from npgradcam.methods import NoCamHeadError, default_layer
 from npgradcam.methods.cam import cam_head
@@ -31,6 +31,7 @@ from npgradcam.models.weights import Outline
 from npgradcam.typing import Array, Shape
 
 SMALL = "shapes"
+MAX_RECORD = 64 * 2**20  # bytes of a JSON file: a manifest is one
 
 
 def open_model(options: argparse.Namespace, shapes_only: bool = False) -> Model:
@@ -105,13 +106,13 @@ def _preprocess(asked: str | None) -> str | Preprocess | None:
     if not asked.lower().endswith(".json"):
         raise NpGradcamError(f"--preprocess {asked}: expected one of {', '.join(PRESETS)}, or a .json file")
     try:
-        record = json.loads(Path(asked).read_text(encoding="utf-8"))
+        record = read_json(read_text(asked, MAX_RECORD))
         if isinstance(record, dict) and "conventions" in record:  # a whole manifest: take its part
             record = record["preprocess"]
         return Preprocess.from_dict(record)
     except ModelFormatError as error:
         raise ModelFormatError(f"--preprocess {asked}: {error}") from None
-    except (OSError, ValueError, TypeError) as error:
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
         raise ModelFormatError(
             f"--preprocess {asked}: expected a JSON record like that in manifest.json, got {error}"
         ) from None

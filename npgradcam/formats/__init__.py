@@ -5,8 +5,9 @@ A file that holds a whole graph is read by `formats.onnx` and `formats.graph`, i
 
 from __future__ import annotations
 
+from ._source import read_text
 from .checkpoint import read_checkpoint
 from .npz import read_npy, read_npz, write_npz
 from .safetensors import read_safetensors
 
-__all__ = ["read_checkpoint", "read_npy", "read_npz", "read_safetensors", "write_npz"]
+__all__ = ["read_checkpoint", "read_npy", "read_npz", "read_safetensors", "read_text", "write_npz"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from ._source import MAX_BYTES, is_plain, open_source, shown
 _KNOWN = {"location", "offset", "length", "checksum"}
 
 
-def read_beside(folder: Path | None, said: Mapping[str, str], count: int) -> NDArray[np.uint8]:
+def read_beside(folder: Path | None, said: Mapping[str, str], count: int, taken: Counter[str]) -> NDArray[np.uint8]:
     """Return `count` bytes of the file that a model names.
 
     Parameters
@@ -27,11 +28,15 @@ def read_beside(folder: Path | None, said: Mapping[str, str], count: int) -> NDA
         What the model says of it: "location", and perhaps "offset", "length".
     count : int
         How many bytes are needed.
+    taken : Counter
+        How many bytes were read of each file before; these are added. Weights may share bytes, but a small file that is
+        read again and again would fill the memory.
 
     Raises
     ------
     ModelFormatError
-        For a name that could lead elsewhere, a link (also a hard one), or other lengths than are needed.
+        For a name that could lead elsewhere, a link (also a hard one), other lengths than are needed, or four times
+        as much as the file holds.
     """
     if folder is None:
         raise ModelFormatError("they lie in another file; load the model by its path")
@@ -52,4 +57,7 @@ def read_beside(folder: Path | None, said: Mapping[str, str], count: int) -> NDA
         if stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1):
             raise ModelFormatError(f"{shown(name)} is a link; copy the file beside the model")
     with open_source(path, MAX_BYTES) as source:
+        taken[name] += count
+        if taken[name] > 4 * source.size:
+            raise ModelFormatError(f"expected at most four times the bytes of {shown(name)}, got {taken[name]}")
         return source.numbers(int(offset), count, "they")

@@ -8,15 +8,15 @@ from typing import Any
 from npgradcam.errors import ModelFormatError
 from npgradcam.layers import ConstantOfShape, Layer, NonZero, Range
 
-NUMBERS = 2**28  # in all: 1 GiB of float32
+SPARE, TIMES = 2**24, 8  # numbers in all: so many, and so many times those that the file itself holds
 MEASURED = (ConstantOfShape, NonZero, Range)  # the shape of what they make depends on the numbers that go in
 
 
 class Room:
     """Counts the numbers that layers make of constants, before they are made."""
 
-    def __init__(self) -> None:
-        self.left = NUMBERS
+    def __init__(self, held: int) -> None:
+        self.most = self.left = SPARE + TIMES * held
 
     def ask(self, layer: Layer, values: list[Any]) -> None:
         """Refuse what `layer` would make of these arrays where it does not fit any more.
@@ -36,4 +36,4 @@ class Room:
             count = math.prod(layer.output_shape(*(value.shape for value in values)))
         self.left -= count
         if self.left < 0:
-            raise ModelFormatError(f"expected constants of at most {NUMBERS:,} numbers in all, got more")
+            raise ModelFormatError(f"expected constants of at most {self.most:,} numbers in all, got more")

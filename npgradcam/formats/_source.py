@@ -73,6 +73,15 @@ def open_source(path: str | os.PathLike[str], max_bytes: int) -> Iterator[Source
         raise ModelFormatError(f"{name}: the arrays of this file do not fit into memory") from error
 
 
+def read_text(path: str | os.PathLike[str], max_bytes: int) -> str:
+    """Return a file of UTF-8 text whole: a `ModelFormatError` where it is none, is larger, or never ends."""
+    with open_source(path, max_bytes) as source:
+        try:
+            return source.read(0, source.size, "the text").decode("utf-8").removeprefix("\ufeff")
+        except UnicodeDecodeError:
+            source.fail("expected a text in UTF-8, got something that is not text")
+
+
 def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)
 

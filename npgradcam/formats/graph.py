@@ -63,6 +63,9 @@ def network_of_record(record: Any, arrays: Mapping[str, Array], dtype: str, back
         about = {name: decode(record[name], hint, take) for name, hint in ABOUT.items()}
     except Unfit as error:
         raise ModelFormatError(f"network: {error}") from None
+    lengths = [length for shape in about["declared"].values() for length in shape or () if length is not None]
+    if any(not 0 <= length < 2**31 for length in lengths):
+        raise ModelFormatError("network: expected declared lengths from 0 to 2**31 - 1, or null where any fits")
     if unread := sorted(set(arrays) - take.names):
         raise ModelFormatError(f"no layer speaks of the array {shown(unread[0])}")
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from npgradcam.errors import UnsupportedOperatorError
-from npgradcam.kernels import Backend
+from npgradcam.kernels import Backend, session
 from npgradcam.network import Network, Node
 
 from ._source import MAX_BYTES
@@ -37,10 +37,11 @@ def network_of(file: OnnxFile, dtype: str = "float32", backend: Backend = "auto"
     if not file.inputs:
         raise UnsupportedOperatorError(f"{file.source}: expected a graph with an input, got constants only")
     graph = GraphInMaking(file, dtype)
-    for operation in file.operations:
-        graph.translate(operation)
-    graph.complain()
-    outputs = tuple(graph.output(value.name) for value in file.outputs)
+    with session(backend):  # what constants alone decide is computed now
+        for operation in file.operations:
+            graph.translate(operation)
+        graph.complain()
+        outputs = tuple(graph.output(value.name) for value in file.outputs)
     nodes = _needed(graph.nodes, outputs)
     kept = {node.name for node in nodes} | {value.name for value in file.inputs}
     return Network(

@@ -93,7 +93,9 @@ def onnx_file(model: Any, source: str = "model", folder: Path | None = None, max
     reader = Reader(onnx, source, folder, max_bytes)
     constants = {}
     for n, tensor in enumerate(graph.initializer):
-        constants[reader.plain(tensor.name)] = reader.array(tensor, (large or {}).get(n))
+        if (name := reader.plain(tensor.name)) in constants:
+            raise ModelFormatError(f"{source}: expected weights of different names, got {shown(name)} twice")
+        constants[name] = reader.array(tensor, (large or {}).get(n))
         tensor.ClearField("raw_data")  # its numbers are in the array now
     if graph.sparse_initializer:
         raise ModelFormatError(f"{source}: expected dense weights, got sparse ones; export it without them")
@@ -103,7 +105,7 @@ def onnx_file(model: Any, source: str = "model", folder: Path | None = None, max
     operations = tuple(reader.operation(node) for node in graph.node)
     outputs = tuple(reader.declared(value) for value in graph.output)
     _check_names(source, operations, constants, given, [value.name for value in outputs])
-    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    metadata = reader.pairs(model.metadata_props)
     producer = f"{model.producer_name} {model.producer_version}".strip()
     return OnnxFile(source, _opset(model), operations, constants, tuple(given), outputs, metadata, producer)
 
@@ -125,6 +127,11 @@ def _check_versions(source: str, model: Any) -> None:
         )
     if len(graph.node) > MAX_NODES:
         raise ModelFormatError(f"{source}: expected at most {MAX_NODES} nodes, got {len(graph.node)}")
+    if len(graph.initializer) > MAX_NODES:
+        raise ModelFormatError(f"{source}: expected at most {MAX_NODES} weights, got {len(graph.initializer)}")
+    domains = [entry.domain.removeprefix("ai.onnx") or "" for entry in model.opset_import]
+    if len(set(domains)) < len(domains):
+        raise ModelFormatError(f"{source}: expected one version of each set of operators (opset), got two of one")
 
 
 def package() -> Any:

@@ -57,7 +57,7 @@ class GraphInMaking:
         }
         self.live = {value.name for value in file.inputs if value.type in _REAL}  # from here a signal reaches an input
         self.tensors = {name for operation in file.operations for name in operation.outputs} | set(file.constants)
-        self.room = Room()
+        self.room = Room(sum(value.size for value in self.constants.values()))
         self.copies: Counter[str] = Counter()  # of each name that was wanted more than once
         self.gaps: list[str] = []
         self.broken: set[str] = set()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -58,6 +59,7 @@ class Reader:
 
     def __init__(self, onnx: Any, source: str, folder: Path | None, max_bytes: int) -> None:
         self.onnx, self.source, self.folder, self.room = onnx, source, folder, max_bytes
+        self.taken = Counter[str]()  # bytes of each file beside it
 
     def fail(self, text: str) -> ModelFormatError:
         """Return the error, with the file's name in front."""
@@ -68,6 +70,13 @@ class Reader:
         if not isinstance(name, str) or len(name) > 1024 or not name.isprintable():
             raise self.fail(f"expected a readable name of at most 1024 characters, got {shown(str(name))}")
         return name
+
+    def pairs(self, entries: Any) -> dict[str, str]:
+        """Return keys and values; a key that is there twice could be read in two ways."""
+        found = {entry.key: entry.value for entry in entries}
+        if len(found) < len(entries):
+            raise self.fail(f"expected each key once, got one of {shown(', '.join(map(str, found)))} twice")
+        return found
 
     def declared(self, value: Any) -> Declared:
         """Return an input or output with its shape; a name instead of a length means any."""
@@ -87,6 +96,8 @@ class Reader:
     def operation(self, node: Any) -> Operation:
         """Return a node with its attributes."""
         attributes = {self.plain(a.name): self.attribute(node, a) for a in node.attribute}
+        if len(attributes) < len(node.attribute):
+            raise self.fail(f"node {shown(str(node.name or node.op_type))}: expected each attribute once")
         inputs, outputs = (tuple(map(self.plain, names)) for names in (node.input, node.output))
         domain = "" if node.domain == "ai.onnx" else self.plain(node.domain)
         return Operation(self.plain(node.op_type), domain, self.plain(node.name), inputs, outputs, attributes)
@@ -138,8 +149,8 @@ class Reader:
         self.room -= count
         if self.room < 0:
             raise self.fail("the weights beside it are larger than max_bytes")
-        said = {self.plain(entry.key): self.plain(entry.value) for entry in tensor.external_data}
+        said = self.pairs(tensor.external_data)
         try:
-            return read_beside(self.folder, said, count)
+            return read_beside(self.folder, said, count, self.taken)
         except ModelFormatError as error:
             raise self.fail(f"weights {shown(tensor.name)}: {error}") from None

@@ -74,10 +74,11 @@ class Layer:
 
     def astype(self: Self, dtype: Any) -> Self:
         """Return the same layer in another precision; arrays that fit, or hold whole numbers, are not copied."""
-        arrays = {
-            name: np.require(value, dtype, ["C", "A", "W"])
-            for name, value in self.arrays.items() if value.dtype.kind == "f"
-        }
+        with np.errstate(over="ignore"):  # beyond the largest float32 lies infinity
+            arrays = {
+                name: np.require(value, dtype, ["C", "A", "W"])
+                for name, value in self.arrays.items() if value.dtype.kind == "f"
+            }
         return replace(self, **arrays) if arrays else self  # type: ignore[type-var]
 
 

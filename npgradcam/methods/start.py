@@ -84,7 +84,14 @@ def spatial(tape: Tape, layer: str) -> tuple[Array, tuple[int, ...]]:
             f"layer {layer!r}: expected feature maps (N, K, I, J), got {activations.shape}; choose a layer before the "
             "features are flattened"
         )
-    return activations.transpose(order), order
+    axis = max(0, (layout_of(tape, tape.output) or "").find("N"))
+    maps, images = activations.transpose(order), tape.logits.shape[axis]
+    if len(maps) != images:
+        raise ShapeError(
+            f"layer {layer!r}: expected maps of {images} images as the output has, got {len(maps)}; choose a layer "
+            "where the images are still apart"
+        )
+    return maps, order
 
 
 def layout_of(tape: Tape, name: str) -> str | None:

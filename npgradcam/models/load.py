@@ -11,7 +11,7 @@ from typing import Literal
 
 from npgradcam import rewrites
 from npgradcam.errors import MissingPackageError, ModelFormatError, ShapeError
-from npgradcam.formats import read_checkpoint, read_npz, read_safetensors
+from npgradcam.formats import read_checkpoint, read_npz, read_safetensors, read_text
 from npgradcam.images import Preprocess, preset
 from npgradcam.kernels import Backend
 from npgradcam.network import Network
@@ -25,6 +25,7 @@ from .weights import Weights
 
 Dtype = Literal["float32", "float64"]
 HERE = Path(__file__).parent
+MAX_LABELS = 16 * 2**20  # bytes of a text file
 READERS: dict[str, Callable[[Path], Mapping[str, Array]]] = {
     ".npz": read_npz, ".safetensors": read_safetensors, ".pth": read_checkpoint, ".pt": read_checkpoint,
     ".bin": read_checkpoint,
@@ -206,10 +207,9 @@ def _labels(given: str | os.PathLike[str] | Labels) -> Labels:
     if given == "imagenet":
         return imagenet_labels()
     try:
-        return Labels.parse(Path(given).read_text(encoding="utf-8").splitlines())
-    except (OSError, UnicodeDecodeError) as error:
-        got = getattr(error, "strerror", None) or "something that is not text"
-        raise ModelFormatError(f"labels {given}: expected a text file with one class a line, got: {got}") from None
+        return Labels.parse(read_text(given, MAX_LABELS).splitlines())
+    except ModelFormatError as error:
+        raise ModelFormatError(f"labels: expected a text file with one class a line: {error}") from None
 
 
 def _check_labels(model: Model) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from npgradcam import layout
 from npgradcam.errors import ModelFormatError, NpGradcamError
 from npgradcam.formats.onnx import load_onnx
 from npgradcam.formats.onnx_file import OnnxFile
+from npgradcam.formats.strict_json import read_json
 from npgradcam.images import Preprocess
 from npgradcam.kernels import Backend
 from npgradcam.network import Network
@@ -49,7 +49,10 @@ def read_onnx_model(path: str | os.PathLike[str], dtype: str = "float32", backen
         raise ModelFormatError(f"{file.source}: metadata {PREPROCESS}: {error}") from None
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise ModelFormatError(f"{file.source}: metadata {LABELS}: expected a list with one text a class")
-    labels = None if names is None else Labels.parse(names)
+    try:
+        labels = None if names is None else Labels.parse(names)
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{file.source}: metadata {LABELS}: {error}") from None
     return Model(Path(path).stem, network, preprocessing, labels, Path(path).name, _layout(network))
 
 
@@ -72,6 +75,6 @@ def _likely(declared: tuple[int | None, ...] | None) -> tuple[int, ...]:
 def _metadata(file: OnnxFile, key: str) -> Any:
     text = file.metadata.get(key)
     try:
-        return None if text is None else json.loads(text)
+        return None if text is None else read_json(text)
     except (ValueError, RecursionError):
         raise ModelFormatError(f"{file.source}: metadata {key}: expected JSON, got {str(text)[:60]!r}") from None
