@@ -71,6 +71,30 @@ def picture(random: np.random.Generator, dtype: str, count: int = 1, height: int
     return random.standard_normal((count, 3, height, width)).astype(dtype)
 
 
+def clear_picture(random: np.random.Generator, layers: list[tuple[str, Layer]], dtype: str, **size: int) -> np.ndarray:
+    """A picture for which rounding moves nothing across a kink: whoever sums in another order takes the same branch."""
+    exact = made(layers, ("float64", "numpy"))
+    bent = [node for node in exact.nodes if isinstance(node.layer, ReLU | ReLU6 | MaxPool2d)]
+    while True:
+        x = picture(random, dtype, **size)
+        seen = exact.forward(x.astype(np.float64), [node.inputs[0] for node in bent]).activations
+        if all(_clear(node.layer, seen[node.inputs[0]]) for node in bent):
+            return x
+
+
+def _clear(layer: Layer, z: np.ndarray) -> bool:
+    """Rectifiers: none near 0 or the upper end. Max pooling: no two cells of a channel nearly equal, but zeros.
+
+    What is exactly 0 is a sum of zeros, in any order.
+    """
+    near = 1e-6 * np.abs(z).max()
+    if not isinstance(layer, MaxPool2d):
+        ends = np.abs(np.stack([z, z - getattr(layer, "high", np.inf)]))
+        return bool((ends[:, z != 0] > near).all())
+    cells = np.sort(z.reshape(*z.shape[:2], -1), axis=-1)
+    return bool((np.diff(cells)[cells[..., 1:] > 0] > near / 10).all())
+
+
 def error(found: np.ndarray, right: np.ndarray, scale: float | None = None) -> float:
     """The largest difference, relative to the largest magnitude or to `scale`; a NaN is no agreement."""
     found, right = np.asarray(found, np.float64), np.asarray(right, np.float64)

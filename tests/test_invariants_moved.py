@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from invariants import Mode, error, expect, made, modes, numbers, picture, pooled
+from invariants import Mode, clear_picture, error, expect, made, modes, numbers, pooled
 from small_nets import conv, linear, norm
 
 from npgradcam import maps
@@ -56,7 +56,7 @@ def test_row_11_a_mirrored_picture_and_mirrored_kernels_have_the_mirrored_map(ax
             turned = (top, right, bottom, left) if axis == -1 else (bottom, left, top, right)
             return replace(layer, weight=np.ascontiguousarray(np.flip(layer.weight, axis)), padding=turned)
 
-        x = picture(random, mode[0], height=11, width=15)
+        x = clear_picture(random, layers, mode[0], height=11, width=15)
         found = numbers(made([(name, mirrored(layer)) for name, layer in layers], mode),
                         np.ascontiguousarray(np.flip(x, axis)), [1])
         right = numbers(made(layers, mode), x, [1])
@@ -75,7 +75,7 @@ def test_row_11_a_shifted_picture_has_the_shifted_map_where_edges_wrap_around(mo
             ("wrap1", wrap), ("conv1", conv(random, 8, 3)), ("relu1", ReLU()),
             ("wrap2", wrap), ("conv2", conv(random, 4, 8)), *head(random, 4),
         ]
-        net, x = made(layers, mode), picture(random, mode[0])
+        net, x = made(layers, mode), clear_picture(random, layers, mode[0])
         by = tuple(int(n) for n in random.integers(1, 9, 2))
         found, right = numbers(net, np.roll(x, by, (2, 3)), [2]), numbers(net, x, [2])
         errors.append(error(found["logits"], right["logits"]))
@@ -97,7 +97,7 @@ def test_row_11_the_order_of_channels_does_not_matter(mode: Mode) -> None:
         layers = [("conv1", conv1), ("norm1", norm1), *tail, ("fc", fc)]
         others = [("conv1", turned), ("norm1", BatchNorm2d(*(a[second] for a in of_norm), norm1.epsilon)), *tail,
                   ("fc", replace(fc, weight=fc.weight[:, second]))]
-        x = picture(random, mode[0])
+        x = clear_picture(random, layers, mode[0])
         right, found = numbers(made(layers, mode), x, [3]), numbers(made(others, mode), x[:, first], [3])
         order = {"activations": second, "gradients": second, "input": first}
         errors += [error(found[part], right[part][:, order[part]] if part in order else right[part])
@@ -112,7 +112,7 @@ def test_row_11_without_biases_a_brighter_picture_has_the_brighter_map(mode: Mod
     for number in range(100):
         random = np.random.default_rng(number)
         layers = pooled(random, bias=False)
-        net, x, scale = made(layers, mode), picture(random, mode[0]), random.uniform(0.1, 10)
+        net, x, scale = made(layers, mode), clear_picture(random, layers, mode[0]), random.uniform(0.1, 10)
         right, found = numbers(net, x, [0]), numbers(net, (scale * x.astype(np.float64)).astype(mode[0]), [0])
         factors = {"logits": scale, "activations": scale, "signed_cam": scale}
         errors += [error(found[part], factors.get(part, 1) * right[part]) for part in right if right[part].any()]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from invariants import Mode, error, expect, made, modes, picture, pooled
+from invariants import Mode, clear_picture, error, expect, made, modes, pooled
 
 import npgradcam as ng
 from npgradcam import kernels
@@ -71,8 +71,8 @@ def test_row_12_every_rule_is_its_formula_on_any_network(mode: Mode) -> None:
     errors = []
     for number in range(100):
         random = np.random.default_rng(number)
-        layers, x = pooled(random, bias=False), picture(random, mode[0])
-        net = made(layers, mode)
+        layers = pooled(random, bias=False)
+        net, x = made(layers, mode), clear_picture(random, layers, mode[0])
         tape = net.forward(x, "input")
         for rule in RULES:
             right = naive(net, x.astype(np.float64), number % 4, rule)

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 import pytest
-from invariants import Mode, error, expect, made, modes, numbers, picture, pooled
+from invariants import Mode, clear_picture, error, expect, made, modes, numbers, pooled
 
 from npgradcam.network import Network
 
@@ -22,7 +22,8 @@ NETS = 50
 def drawn(number: int, mode: Mode) -> tuple[Network, np.ndarray, dict[str, np.ndarray]]:
     """A network, three pictures, and what comes out at the first look."""
     random = np.random.default_rng(number)
-    net, x = made(pooled(random), mode), picture(random, mode[0], count=3)
+    layers = pooled(random)
+    net, x = made(layers, mode), clear_picture(random, layers, mode[0], count=3)
     return net, x, numbers(net, x, [0, 1, 2])
 
 
