@@ -60,7 +60,7 @@ def python(code: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run code in a fresh process, with the tests' own folder on its path."""
     path = os.pathsep.join(filter(None, [str(HERE.parent), str(HERE), os.environ.get("PYTHONPATH")]))
     done = subprocess.run([sys.executable, "-c", EXPLAIN + code], text=True, capture_output=True, timeout=300,
-                          env={**os.environ, "PYTHONPATH": path, **variables}, check=False)
+                          env={**os.environ, "PYTHONPATH": path, "NUMBA_BOUNDSCHECK": "0", **variables}, check=False)
     if "No threading layer could be loaded" in done.stderr or "No threading layer found" in done.stderr:
         pytest.skip(f"{variables['NUMBA_THREADING_LAYER']} is not installed")
     return done
