@@ -57,6 +57,10 @@ class NoFolderError(NpGradcamError, FileNotFoundError):
     """A result should be written into a folder that is not there."""
 
 
+class NotWrittenError(NpGradcamError, OSError):
+    """A result could not be written: the disk is full, or the place may not be written to."""
+
+
 class OutputExistsError(NpGradcamError, FileExistsError):
     """A result would overwrite something that is already there."""
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-from npgradcam.errors import NoFolderError
+from npgradcam.errors import NoFolderError, NotWrittenError, NpGradcamError
 
 
 @contextmanager
@@ -28,6 +28,13 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ------
     binary file
 
+    Raises
+    ------
+    NoFolderError
+        If there is no folder for it.
+    NotWrittenError
+        If the disk is full, or the place may not be written to.
+
     Examples
     --------
     >>> import tempfile
@@ -40,10 +47,22 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     path = Path(path)
     if not path.parent.is_dir():
         raise NoFolderError(f"{path}: there is no folder {path.parent} to write into; make it first")
+    if path.exists() and not path.is_file():  # a folder, or a device, which must not be replaced either
+        raise NotWrittenError(f"{path} is something else than a file; choose another place")
     part = path.with_name(f".{uuid4().hex}.part")
     try:
         with part.open("xb") as file:
             yield file
         part.replace(path)
+    except OSError as error:
+        if isinstance(error, NpGradcamError):
+            raise
+        raise not_written(path, error) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def not_written(path: Path, error: OSError, way_out: str = "choose another place") -> NotWrittenError:
+    """Return the sentence for what the system said when a file or folder was to be written."""
+    said = error.__cause__ if isinstance(error, NotWrittenError) else error
+    return NotWrittenError(f"cannot write {path}: {getattr(said, 'strerror', None) or said}; make room, or {way_out}")

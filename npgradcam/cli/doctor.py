@@ -138,7 +138,8 @@ def _cache(load: float) -> Finding:
     cache = machine.kernel_cache()
     facts = cache._asdict()
     if cache.folder is None or not cache.writable:
-        where = f"{cache.folder} cannot be written" if cache.folder else "no folder can be written, or Numba is off"
+        nowhere = "no folder of your own can be written, or Numba is off"
+        where = f"{cache.folder} cannot be written" if cache.folder else nowhere
         return Finding("slow", "", f"because {where}, so every run compiles; set NUMBA_CACHE_DIR to a folder", facts)
     said = f"{readable(cache.folder)}, {cache.kernels} compiled functions, {cache.bytes / 1e6:.1f} MB"
     return Finding("ok", "", said + ("" if cache.kernels > 1 else "; npgradcam warmup fills it"), facts)

@@ -13,8 +13,9 @@ from unicodedata import normalize
 from uuid import uuid4
 
 from npgradcam.cli.parser import MODEL
-from npgradcam.errors import NpGradcamError, OutputExistsError
+from npgradcam.errors import NotWrittenError, NpGradcamError, OutputExistsError
 from npgradcam.formats import read_text
+from npgradcam.writing import not_written
 
 MANIFEST, MAX_MANIFEST = "manifest.json", 64 * 2**20  # its name; bytes
 OUT = "explained"
@@ -98,7 +99,7 @@ def whole_folder(place: Path, overwrite: bool = False) -> Iterator[Path]:
     ------
     OutputExistsError
         If something else took the place meanwhile, and `overwrite` is not set.
-    NpGradcamError
+    NotWrittenError
         If the disk is full or the place may not be written to.
     """
     part = place.with_name(f".{place.name}.{uuid4().hex[:8]}.part")
@@ -108,12 +109,10 @@ def whole_folder(place: Path, overwrite: bool = False) -> Iterator[Path]:
         yield part
         check_free([place], overwrite)
         _publish(part, place)
-    except NpGradcamError:
-        raise
     except OSError as error:
-        raise NpGradcamError(
-            f"cannot write {place}: {error.strerror or error}; make room for it, or choose another folder with --out"
-        ) from error
+        if isinstance(error, NpGradcamError) and not isinstance(error, NotWrittenError):
+            raise
+        raise not_written(place, error, "choose another folder with --out") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
         with suppress(OSError):  # a folder that holds something by now stays

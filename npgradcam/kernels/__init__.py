@@ -199,10 +199,12 @@ def max_pool2d_adjoint(signal: Array, index: IntArray, kernel: Pair, stride: Pai
     _same_shape("signal", signal.shape[1:], index.shape[1:])
     if index.shape[0] not in (1, signal.shape[0]):
         raise ShapeError(f"signal: expected {index.shape[0]} rows, one per image, got {signal.shape[0]}")
+    if index.dtype != np.int32:
+        raise ShapeError(f"max_pool2d_adjoint: expected int32 indices, got {index.dtype}; is it another layer's cache?")
     canvas = geometry.reach((signal.shape[2], signal.shape[3]), kernel, stride, dilation)
     if index.size and not 0 <= int(index.min()) <= int(index.max()) < canvas[0] * canvas[1]:
         raise ShapeError(f"max_pool2d_adjoint: an index lies outside the canvas {canvas}; is it another layer's cache?")
-    padded = backend().max_pool2d_adjoint(_plain(signal), index, canvas)
+    padded = backend().max_pool2d_adjoint(_plain(signal), np.ascontiguousarray(index), canvas)
     return geometry.crop_to(padded, padding[0], padding[1], *shape[2:])
 
 

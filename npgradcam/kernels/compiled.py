@@ -25,6 +25,7 @@ from numba import config, njit, prange
 
 from npgradcam.typing import Array, IntArray, Pair
 
+from .cache import kept
 from .frames import LANES
 from .geometry import Store
 from .session import load_blas
@@ -35,11 +36,16 @@ TAPS = 64  # taps (c, u, v) that one task of the adjoint pays back
 
 
 def _compile(loops: Callable[..., None]) -> Callable[..., None]:
-    """Compile when first called; keep the machine code on disk for the next run where a folder can be written."""
-    try:
-        compiled: Callable[..., None] = njit(parallel=True, nogil=True, cache=True)(loops)
-    except RuntimeError:  # no folder can be written: compile anew in every process
-        compiled = njit(parallel=True, nogil=True)(loops)
+    """Compile when first called; keep the machine code on disk for the next run where there is a folder for it.
+
+    With NUMBA_BOUNDSCHECK set it runs on one thread: Numba checks no index in parallel code.
+    """
+    parallel = not config.BOUNDSCHECK
+    with kept() as keep:
+        try:
+            compiled: Callable[..., None] = njit(parallel=parallel, nogil=True, cache=keep)(loops)
+        except RuntimeError:  # the folder cannot be written: compile anew in every process
+            compiled = njit(parallel=parallel, nogil=True)(loops)
     return compiled
 
 

@@ -16,6 +16,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .session import session
+
 VECTORS = ("avx512f", "avx2", "avx", "sve", "neon", "fma")  # what speed hangs on, by LLVM's names
 
 
@@ -77,10 +79,11 @@ def threads(launches: int = 300) -> Threads:
         return Threads("", 0.0, 1, cores())
     loop, x = _parallel_loop(), np.zeros(numba.get_num_threads(), np.float32)
     took = []
-    for _ in range(launches + 1):
-        start = perf_counter()
-        loop(x)
-        took.append(perf_counter() - start)
+    with session("numba"):
+        for _ in range(launches + 1):
+            start = perf_counter()
+            loop(x)
+            took.append(perf_counter() - start)
     return Threads(numba.threading_layer(), 1e6 * median(took[1:]), numba.get_num_threads(), cores())
 
 

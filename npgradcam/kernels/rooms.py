@@ -7,6 +7,7 @@ is none, one for another use that is large enough.
 
 from __future__ import annotations
 
+import os
 import threading
 from typing import Any
 
@@ -107,3 +108,14 @@ def _give_back(memory: _Memory) -> None:
         if _held + size <= MOST:
             _waiting.setdefault(memory.use, []).append(memory)
             _held += size
+
+
+def _forked() -> None:
+    """In a forked child: another thread may hold the lock for ever, and have left the shelves in disorder."""
+    global _lock, _held
+    _lock, _held = threading.RLock(), 0
+    _waiting.clear()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_forked)

@@ -6,6 +6,7 @@ caller's BLAS setting is restored when the last call leaves.
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ _in_use: ContextVar[ModuleType] = ContextVar("npgradcam_kernels")
 _lock = threading.RLock()
 _one_at_a_time = threading.RLock()
 _inside = 0
+_orphaned = ""  # why no compiled kernel can run in this process, where it was forked too late
 _saved: list[tuple[Any, int]] = []  # the caller's number of threads, for each BLAS library
 
 
@@ -81,8 +83,19 @@ def vectorised() -> bool:
 
 @contextmanager
 def session(name: Backend = "auto") -> Iterator[None]:
-    """Run a block with those kernels and one BLAS thread; sessions nest and overlap across threads."""
+    """Run a block with those kernels and one BLAS thread; sessions nest and overlap across threads.
+
+    Raises
+    ------
+    NpGradcamError
+        If compiled kernels are asked for in a process that was forked when they could not come along.
+    """
     kernels = choose(name)
+    if _orphaned and kernels is not definition:
+        raise NpGradcamError(
+            f"this process was forked {_orphaned}, and threads do not survive a fork; start workers with "
+            "multiprocessing.get_context('spawn'), fork before the first explanation, or take backend='numpy'"
+        )
     token = _in_use.set(kernels)
     try:
         with _one_blas_thread(), _alone_where_needed(kernels):
@@ -129,7 +142,7 @@ def _one_blas_thread() -> Iterator[None]:
         yield
     finally:
         with _lock:
-            _inside -= 1
+            _inside = max(0, _inside - 1)
             if _inside == 0:
                 for library, threads in _saved:
                     _set_threads(library, threads)
@@ -157,6 +170,23 @@ def _threading_layer() -> str | None:
         return str(numba.threading_layer())
     except ValueError:  # no parallel kernel has run yet
         return None
+
+
+def _forked() -> None:
+    """In a forked child: OpenMP's threads are gone and would end it, and another thread's locks stay locked for ever.
+
+    Numba's other pools, TBB and workqueue, start again in a child, and so does BLAS.
+    """
+    global _inside, _lock, _one_at_a_time, _orphaned
+    if _inside:
+        _orphaned = "while an explanation was being computed"
+    elif "numba.np.ufunc.parallel" in sys.modules and _threading_layer() == "omp":
+        _orphaned = _orphaned or "after OpenMP had started its threads"
+    _inside, _lock, _one_at_a_time = 0, threading.RLock(), threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_forked)
 
 
 class Warmup(NamedTuple):

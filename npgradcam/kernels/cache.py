@@ -1,0 +1,91 @@
+"""Where compiled kernels are kept for the next process: in a folder that is the user's own, or nowhere.
+
+Numba keeps machine code as pickles: whoever can write into that folder decides what the next process runs. So it is
+the user's, of mode 0700, no link, and nobody else can put another in its place. NUMBA_CACHE_DIR wins where it is set,
+and is not looked at: whoever sets it answers for it.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+_lock = threading.Lock()
+
+
+def usual_folder() -> Path:
+    """Return where this system keeps what a user's programs may compute again."""
+    home = Path("~").expanduser()
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
+    elif sys.platform == "darwin":
+        base = home / "Library" / "Caches"
+    else:
+        asked = os.environ.get("XDG_CACHE_HOME", "")
+        base = Path(asked) if os.path.isabs(asked) else home / ".cache"
+    return base / "npgradcam"
+
+
+def why_not(folder: Path) -> str:
+    """Make a folder where there is none; return why machine code must not be kept there, or "" where it may be."""
+    try:
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        found, above = folder.lstat(), folder.parent.resolve(strict=True)
+        around = {place: place.stat() for place in (above, *above.parents)}
+    except (OSError, RuntimeError) as error:
+        return f"{folder} cannot be made ({getattr(error, 'strerror', None) or error})"
+    if stat.S_ISLNK(found.st_mode):
+        return f"{folder} is a link"
+    if not hasattr(os, "geteuid"):  # Windows: the user's profile is the user's by its access list
+        return ""
+    me = os.geteuid()
+    if found.st_uid != me:
+        return f"{folder} belongs to another user"
+    if found.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return f"{folder} is open to others (chmod 700 closes it)"
+    for place, about in around.items():
+        if about.st_mode & stat.S_IWOTH:
+            return f"{folder} lies in {place}, where everybody may write"
+        if about.st_uid not in (0, me):
+            return f"{folder} lies in {place}, which belongs to another user"
+    return ""
+
+
+@cache
+def own_folder() -> Path | None:
+    """Return the user's folder, or nothing where it cannot be trusted, which is said once."""
+    folder = usual_folder()
+    if why := why_not(folder):
+        import logging
+
+        logging.getLogger("npgradcam").warning(
+            "npgradcam: %s, so compiled kernels are not kept and every process compiles them; "
+            "set NUMBA_CACHE_DIR to a folder that only you can write", why)
+        return None
+    return folder
+
+
+@contextmanager
+def kept() -> Iterator[bool]:
+    """Whether Numba keeps the functions that are decorated in this block; it then keeps them in that folder."""
+    from numba import config
+
+    with _lock:
+        if config.CACHE_DIR:  # the user's NUMBA_CACHE_DIR
+            yield True
+            return
+        folder = own_folder()
+        if folder is None:
+            yield False
+            return
+        config.CACHE_DIR = str(folder)  # read when a function is decorated; other people's functions are not moved
+        try:
+            yield True
+        finally:
+            config.CACHE_DIR = ""
