@@ -1,8 +1,7 @@
 """The small changes that mutation testing makes to a module, one at a time; `mutants.py` runs the tests against each.
 
-Not changed: imports, annotations, decorators, docstrings, `__repr__`, functions without a body but for
-NotImplementedError, whether an array is copied (`copy=`), and what an error or an f-string says (that an error is raised
-at all is changed).
+Not changed: imports, annotations, decorators, docstrings, `__repr__`, a body that only raises NotImplementedError,
+whether an array is copied (`copy=`), and what an error or an f-string says (that an error is raised at all is changed).
 """
 
 from __future__ import annotations
@@ -167,7 +166,7 @@ def _can_go(s: ast.stmt, names: frozenset[str]) -> bool:
 
 def _of_expression(owner: Any, key: Any, node: ast.AST | None) -> Iterator[Change]:
     """Yield the changes to an expression and to its parts."""
-    if isinstance(node, (ast.JoinedStr, ast.Name, type(None))) or (isinstance(node, ast.keyword) and node.arg == "copy"):
+    if isinstance(node, (ast.JoinedStr, ast.Name, type(None))) or getattr(node, "arg", None) == "copy":
         return
     yield from _of_node(owner, key, node)
     for field, value in ast.iter_fields(node):
