@@ -39,7 +39,7 @@ PARTS = ("npgradcam/layers", "npgradcam/rules.py", "npgradcam/methods")
 SURVIVORS = Path(__file__).with_name("mutants_survivors.txt")
 ELSEWHERE = ("notebooks", "study_browser", "readme", "rooms.py", "onnx_files", "hostile", "cli", "architectures",
              "photographs", "kernels", "winograd", "vector", "blocked_plans")  # slow, or not about these parts
-BUDGET = 40.0  # seconds of tests, by their time without a change, that a mutant has to survive
+BUDGET = 30.0  # seconds of tests, by their CPU time without a change, that a mutant has to survive
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "OPENBLAS_NUM_THREADS": "1"}  # to fork
 
 
@@ -57,15 +57,17 @@ class Fate(NamedTuple):
 class Hunt:
     """A pytest plugin: in place of running the tests once, it runs them for each mutant."""
 
-    def __init__(self, files: list[str], jobs: int, fates: Path | None, only: set[tuple[str, ...]] | None) -> None:
-        self.files, self.jobs, self.fates, self.only = files, jobs, fates, only
+    def __init__(self, files: list[str], jobs: int, fates: Path | None, only: set[tuple[str, ...]] | None,
+                 examples: int) -> None:
+        self.files, self.jobs, self.fates, self.only, self.examples = files, jobs, fates, only, examples
         self.failed, self.skipped = False, False
         self.results: list[Fate] = []
 
     def pytest_configure(self) -> None:
         from hypothesis import Phase, settings
 
-        settings.register_profile("mutants", settings(), phases=[Phase.explicit, Phase.generate])  # never shrink
+        phases = [Phase.explicit, Phase.generate]  # never shrink; what few drawn cases notice, more would as well
+        settings.register_profile("mutants", settings(), phases=phases, max_examples=self.examples)
         settings.load_profile("mutants")
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -137,11 +139,11 @@ class Hunt:
         for nodeid in nodeids:
             tool.start()
             tool.switch_context(nodeid)
-            start = time.perf_counter()
+            start = time.process_time()
             passed = self.run(nodeid)
             tool.stop()
             if passed and not self.skipped:
-                took[nodeid] = time.perf_counter() - start
+                took[nodeid] = time.process_time() - start
         data = tool.get_data()
         reached = {name: data.contexts_by_lineno(str(ROOT / name)) for name in self.files}
         result.write_bytes(pickle.dumps((took, reached)))
@@ -203,7 +205,7 @@ class Hunt:
             note.write_text("import")
             return 1
         for test in tests:
-            signal.alarm(int(10 + 10 * self.took[test]))
+            signal.alarm(int(30 + 20 * self.took[test]))
             if not self.run(test):
                 note.write_text(test)
                 return 1
@@ -242,6 +244,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="where to write what became of each mutant")
     parser.add_argument("--again", type=Path, help="try only those that survived there")
+    parser.add_argument("--examples", type=int, default=10, help="how many cases Hypothesis draws for a test")
     options = parser.parse_args()
     files = options.files or [str(p.relative_to(ROOT)) for part in PARTS
                               for p in ([ROOT / part] if part.endswith(".py") else sorted((ROOT / part).glob("*.py")))]
@@ -254,7 +257,7 @@ def main() -> int:
     os.environ.update(ONE_THREAD)
     import pytest
 
-    hunt = Hunt(files, options.jobs, options.json, only)
+    hunt = Hunt(files, options.jobs, options.json, only, options.examples)
     pytest.main(["-q", "-x", "-s", "-p", "no:faulthandler", "--rootdir", str(ROOT), *tests], plugins=[hunt])
     return 0 if hunt.results and judged(hunt.results) else 1
 
