@@ -61,6 +61,7 @@ class Hunt:
                  examples: int) -> None:
         self.files, self.jobs, self.fates, self.only, self.examples = files, jobs, fates, only, examples
         self.failed, self.skipped = False, False
+        self.note: Path | None = None  # where a mutant's process says which test failed
         self.results: list[Fate] = []
 
     def pytest_configure(self) -> None:
@@ -69,6 +70,15 @@ class Hunt:
         phases = [Phase.explicit, Phase.generate]  # never shrink; what few drawn cases notice, more would as well
         settings.register_profile("mutants", settings(), phases=phases, max_examples=self.examples)
         settings.load_profile("mutants")
+
+    def pytest_runtest_makereport(self, item: Any, call: Any) -> None:
+        """Of a mutant's process: the first exception ends it, before anybody writes a report."""
+        import pytest
+
+        excused = (pytest.skip.Exception, pytest.xfail.Exception)
+        if self.note and call.excinfo and not call.excinfo.errisinstance(excused):
+            self.note.write_text(item.nodeid)
+            os._exit(1)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self.failed |= report.failed
@@ -204,11 +214,10 @@ class Hunt:
         except Exception:  # the changed module cannot even be imported
             note.write_text("import")
             return 1
+        self.note = note
         for test in tests:
             signal.alarm(int(30 + 20 * self.took[test]))
-            if not self.run(test):
-                note.write_text(test)
-                return 1
+            self.run(test)
         return 0
 
 
