@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from math import prod
 
 import numpy as np
@@ -241,6 +242,13 @@ def test_height_and_width_are_never_swapped(name: str, data: st.DataObject) -> N
     (lambda: Linear(np.ones(3), np.ones(3)), "Linear: expected weight"),
     (lambda: Linear(np.ones((3, 2)), np.ones(2)), "Linear: expected weight"),
     (lambda: BatchNorm2d(*(np.ones(k) for k in (2, 2, 2, 3))), "four arrays of one shape"),
+    (lambda: BatchNorm2d(*np.ones((3, 2)), np.array([1.0, -1.0])), "variance \\+ epsilon > 0, got variance -1.0"),
+    (lambda: BatchNorm2d(*np.ones((3, 2)), np.array([-0.5, 1.0]), 0.5), "variance \\+ epsilon > 0, got variance -0.5"),
+    (lambda: layers.Gather([0, 1]), "whole numbers as indices, got list"),
+    (lambda: layers.Gather(np.ones(2)), "whole numbers as indices, got float64"),
+    (lambda: layers.Resize(sizes=(4, 0)), "sizes or scales > 0"),
+    (lambda: layers.Resize(scales=(float("nan"), 2.0)), "sizes or scales > 0"),
+    (lambda: layers.Resize(sizes=(4, 4), mode="area"), "expected mode among nearest, linear, cubic, got 'area'"),
     (lambda: AvgPool2d((0, 1), (1, 1)), "expected kernel"),
     (lambda: layers.MaxPool2d((2, 2), 2), "stride: expected 2 whole numbers"),
     (lambda: layers.Clip(float("nan"), 2.0), "Clip: expected two numbers"),
@@ -249,6 +257,58 @@ def test_height_and_width_are_never_swapped(name: str, data: st.DataObject) -> N
 def test_a_layer_that_cannot_be_is_refused_with_the_reason(make, words: str) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(errors.ShapeError, match=words):
         make()
+
+
+DEFAULTS = {  # as the papers and ONNX have them
+    "BatchNorm2d": {"epsilon": 1e-5}, "LeakyReLU": {"alpha": 0.01}, "ThresholdedReLU": {"alpha": 1.0},
+    "Resize": {"cubic_a": -0.75, "extrapolation": 0.0, "mode": "nearest", "coordinates": "half_pixel"},
+    "Conv2d": {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1},
+    "ReLU6": {"low": 0, "high": 6},
+}
+
+
+@pytest.mark.parametrize("name", DEFAULTS)
+def test_what_nobody_says_is_as_in_the_paper(name: str) -> None:
+    said = {field.name: field.default for field in dataclasses.fields(getattr(layers, name))}
+    assert {key: said[key] for key in DEFAULTS[name]} == DEFAULTS[name]
+
+
+@pytest.mark.parametrize(("layer", "shapes", "kept"), [
+    (layers.PReLU(np.ones((1, 3, 1, 1))), [(2, 3, 4, 4)], True),
+    (layers.PReLU(np.ones((2, 3, 1, 1))), [(2, 3, 4, 4)], False),
+    (layers.PReLU(np.ones((3, 1, 1))), [(2, 3, 4, 4)], True),
+    (layers.Add(), [(3,), (3,)], True),
+    (layers.Add(), [(), ()], False),
+    (layers.Add(), [(3, 2), (2,)], False),
+    (layers.Add(np.ones((3, 2))), [(3, 2)], False),
+])
+def test_a_batch_is_kept_where_each_row_comes_of_its_own_row(layer: layers.Layer, shapes, kept: bool) -> None:  # type: ignore
+    assert layer.keeps_batch(*shapes) is kept
+
+
+def test_whole_numbers_to_a_power_with_a_fraction_are_cut_off_after_it() -> None:
+    y, _ = layers.Pow().forward(np.array([4, 9, 10]), np.array([0.5, 0.5, 0.5]))
+    assert y.dtype == np.int64
+    assert y.tolist() == [2, 3, 3]
+
+
+def test_a_division_of_zero_by_zero_says_nan_both_ways_and_warns_nobody() -> None:
+    zero = np.zeros(1)
+    y, cache = layers.Div().forward(zero, zero)
+    assert np.isnan([y, *layers.Div().backward(zero, cache)]).all()
+
+
+def test_only_a_clip_at_zero_is_a_rectifier() -> None:
+    assert [layers.Clip(low, 2.0).rectifies for low in (0.0, 1.0, -1.0)] == [True, False, False]
+
+
+def test_channels_that_a_norm_does_not_have_are_refused() -> None:
+    with pytest.raises(errors.ShapeError, match="expected 2 channels on axis 1, got shape"):
+        layers.BatchNorm(*np.ones((4, 2))).forward(np.ones((1, 1, 3)))
+
+
+def test_places_are_no_parameters() -> None:
+    assert layers.Gather(np.array([0])).parameters == {}
 
 
 @given(shape=st.tuples(*(st.integers(1, 3),) * 4))

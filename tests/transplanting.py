@@ -6,6 +6,8 @@ import sys
 import types
 from typing import Any
 
+import numpy as np
+
 
 def replace(module: types.ModuleType, code: types.CodeType) -> None:
     """Give the functions of a module, and its constants, what other source code makes of them."""
@@ -47,7 +49,7 @@ def transplant(holder: Any, name: str, old: Any, new: Any) -> None:
             transplant(holder, name, getattr(old, inner), getattr(new, inner))
             return
     if not isinstance(old, types.FunctionType) or not isinstance(new, types.FunctionType):
-        if isinstance(holder, type) and isinstance(new, (int, float, str, tuple, type(None))) and new != old:
+        if isinstance(holder, type) and isinstance(new, (int, float, str, tuple, type(None), np.ufunc)) and new != old:
             setattr(holder, name, new)
         return
     old.__defaults__, old.__kwdefaults__ = new.__defaults__, new.__kwdefaults__
