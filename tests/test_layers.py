@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from npgradcam import errors, layers, testing
-from npgradcam.layers import AvgPool2d, BatchNorm2d, Conv2d, Linear, Softmax
+from npgradcam.layers import AvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Softmax
 from npgradcam.layers.steps import Step
 from npgradcam.testing import check_adjoint, check_gradient, check_parameter_gradients, slow_backward, slow_forward
 from npgradcam.testing import definitions as slow
@@ -244,6 +244,10 @@ def test_height_and_width_are_never_swapped(name: str, data: st.DataObject) -> N
     (lambda: BatchNorm2d(*(np.ones(k) for k in (2, 2, 2, 3))), "four arrays of one shape"),
     (lambda: BatchNorm2d(*np.ones((3, 2)), np.array([1.0, -1.0])), "variance \\+ epsilon > 0, got variance -1.0"),
     (lambda: BatchNorm2d(*np.ones((3, 2)), np.array([-0.5, 1.0]), 0.5), "variance \\+ epsilon > 0, got variance -0.5"),
+    (lambda: ConvTranspose2d(np.ones((2, 1, 1, 1)), groups=0), "groups that divide C"),
+    (lambda: ConvTranspose2d(np.ones((2, 1, 0, 3))), r"^ConvTranspose2d: expected kernel.*got \(0, 3\), \(1, 1\)"),
+    (lambda: ConvTranspose2d(np.ones((2, 1, 3, 0))), r"^ConvTranspose2d: expected kernel.*got \(3, 0\), \(1, 1\)"),
+    (lambda: ConvTranspose2d(np.ones((2, 1, 1, 1)), output_padding=(1,)), "^output_padding: expected 2 whole numbers"),
     (lambda: layers.Gather([0, 1]), "whole numbers as indices, got list"),
     (lambda: layers.Gather(np.ones(2)), "whole numbers as indices, got float64"),
     (lambda: layers.Resize(sizes=(4, 0)), "sizes or scales > 0"),
@@ -263,6 +267,10 @@ DEFAULTS = {  # as the papers and ONNX have them
     "BatchNorm2d": {"epsilon": 1e-5}, "LeakyReLU": {"alpha": 0.01}, "ThresholdedReLU": {"alpha": 1.0},
     "Resize": {"cubic_a": -0.75, "extrapolation": 0.0, "mode": "nearest", "coordinates": "half_pixel"},
     "Conv2d": {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1},
+    "ConvTranspose2d": {"stride": (1, 1), "padding": (0, 0, 0, 0), "output_padding": (0, 0), "dilation": (1, 1),
+                        "groups": 1},
+    "Elu": {"alpha": 1.0}, "Celu": {"alpha": 1.0},
+    "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
     "ReLU6": {"low": 0, "high": 6},
 }
 
@@ -305,6 +313,11 @@ def test_only_a_clip_at_zero_is_a_rectifier() -> None:
 def test_channels_that_a_norm_does_not_have_are_refused() -> None:
     with pytest.raises(errors.ShapeError, match="expected 2 channels on axis 1, got shape"):
         layers.BatchNorm(*np.ones((4, 2))).forward(np.ones((1, 1, 3)))
+
+
+def test_a_convolution_without_a_bias_has_the_gradient_of_its_weight_alone() -> None:
+    found = Conv2d(np.ones((1, 1, 1, 1))).parameter_gradients(np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)))
+    assert {key: value.tolist() for key, value in found.items()} == {"weight": [[[[4]]]]}
 
 
 def test_places_are_no_parameters() -> None:
