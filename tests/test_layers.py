@@ -320,6 +320,12 @@ def test_a_convolution_without_a_bias_has_the_gradient_of_its_weight_alone() -> 
     assert {key: value.tolist() for key, value in found.items()} == {"weight": [[[[4]]]]}
 
 
+def test_classes_on_an_axis_that_is_not_there_are_refused_before_anything_is_computed() -> None:
+    for axis in (2, -3):
+        with pytest.raises(errors.ShapeError, match=f"classes on axis {axis}, got shape"):
+            Softmax(axis).output_shape((2, 3))
+
+
 def test_places_are_no_parameters() -> None:
     assert layers.Gather(np.array([0])).parameters == {}
 
