@@ -6,7 +6,7 @@ from small_nets import gap_net, pictures
 
 import npgradcam as ng
 from npgradcam.errors import ShapeError, TargetError
-from npgradcam.methods.why import Step, Steps, Term, in_order, why_of
+from npgradcam.methods.why import Step, Steps, Term, contributions, in_order, why_of
 
 # seven channels of 2 x 3 cells; at cell (1, 2) the products are 3, -2, 0, 3, -0.5, 0.25, -2
 WEIGHTS = np.array([1.0, -1.0, 5.0, 0.5, 1.0, 0.25, -2.0])
@@ -119,3 +119,13 @@ def test_steps_print_one_a_line_with_shape_range_and_source():
                   Step("f", "g", np.zeros((0, 2)))])
     lines = ["1. a: b  [2 x 3, 0 to 5]", "2. c: d  [one number, -1.5 to -1.5]  e", "3. f: g  [0 x 2]"]
     assert str(made) == repr(made) == "\n".join(lines)
+
+
+def test_products_of_single_precision_are_exact_in_double_precision():
+    alpha, A = np.float32([1 / 3, 0.1]), np.random.default_rng(0).standard_normal((2, 2, 3)).astype(np.float32)
+    parts = contributions(alpha, A)
+    assert parts.dtype == np.float64
+    exact = [[[float(a) * float(x) for x in row] for row in maps] for a, maps in zip(alpha, A, strict=True)]
+    assert parts.tolist() == exact
+    cell = why_of(alpha, A, "cat", 1, 2)
+    assert cell.total == parts[0, 1, 2] + parts[1, 1, 2]
