@@ -180,7 +180,7 @@ class Hunt:
 
     def tests_of(self, name: str, mutant: Any, killers: dict[str, Counter[str]]) -> list[str]:
         """Return the tests that run the mutant's lines, the most promising first, as many as the budget allows."""
-        lines = self.reached[name]
+        lines = self.reached.get(name, {})
         found = {test for line in mutant.lines for test in lines.get(line, ())}
         if not mutant.inside:  # a constant of a class or module is read by functions elsewhere
             found = {test for tests in lines.values() for test in tests if test}

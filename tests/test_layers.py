@@ -248,6 +248,9 @@ def test_height_and_width_are_never_swapped(name: str, data: st.DataObject) -> N
     (lambda: ConvTranspose2d(np.ones((2, 1, 0, 3))), r"^ConvTranspose2d: expected kernel.*got \(0, 3\), \(1, 1\)"),
     (lambda: ConvTranspose2d(np.ones((2, 1, 3, 0))), r"^ConvTranspose2d: expected kernel.*got \(3, 0\), \(1, 1\)"),
     (lambda: ConvTranspose2d(np.ones((2, 1, 1, 1)), output_padding=(1,)), "^output_padding: expected 2 whole numbers"),
+    (lambda: layers.Pad((0, 0, 0)), "^padding: expected 4 whole numbers"),
+    (lambda: layers.PadAxes((0.5,), (1,)), "^before: expected a tuple of whole numbers"),
+    (lambda: layers.PadAxes((1,), (0.5,)), "^after: expected a tuple of whole numbers"),
     (lambda: layers.Gather([0, 1]), "whole numbers as indices, got list"),
     (lambda: layers.Gather(np.ones(2)), "whole numbers as indices, got float64"),
     (lambda: layers.Resize(sizes=(4, 0)), "sizes or scales > 0"),
@@ -271,6 +274,7 @@ DEFAULTS = {  # as the papers and ONNX have them
                         "groups": 1},
     "Elu": {"alpha": 1.0}, "Celu": {"alpha": 1.0},
     "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
+    "Pad": {"value": 0.0}, "PadAxes": {"value": 0.0, "mode": "constant"},
     "ReLU6": {"low": 0, "high": 6},
 }
 
@@ -324,6 +328,19 @@ def test_classes_on_an_axis_that_is_not_there_are_refused_before_anything_is_com
     for axis in (2, -3):
         with pytest.raises(errors.ShapeError, match=f"classes on axis {axis}, got shape"):
             Softmax(axis).output_shape((2, 3))
+
+
+def test_padding_needs_rows_and_columns_and_makes_cells_of_none() -> None:
+    pad = layers.Pad((1, 1, 1, 1))
+    for ask in (pad.forward, lambda x: pad.output_shape(x.shape)):
+        with pytest.raises(errors.ShapeError, match=r"expected 4 axes \(N, C, H, W\), got shape \(1, 2, 2\)"):
+            ask(np.ones((1, 2, 2)))
+    assert layers.PadAxes((1,), (2,), value=7.0).forward(np.ones(0))[0].tolist() == [7, 7, 7]
+
+
+def test_a_layer_is_no_rectifier_and_has_no_parameters_unless_it_says_so() -> None:
+    assert layers.Layer().rectifies is False
+    assert layers.Flatten().parameter_gradients(np.ones((1, 1)), np.ones((1, 1))) == {}
 
 
 def test_places_are_no_parameters() -> None:
