@@ -251,6 +251,11 @@ def test_height_and_width_are_never_swapped(name: str, data: st.DataObject) -> N
     (lambda: layers.Pad((0, 0, 0)), "^padding: expected 4 whole numbers"),
     (lambda: layers.PadAxes((0.5,), (1,)), "^before: expected a tuple of whole numbers"),
     (lambda: layers.PadAxes((1,), (0.5,)), "^after: expected a tuple of whole numbers"),
+    (lambda: layers.GroupNorm(2, np.ones(4), np.ones(3)), "GroupNorm: expected weight and bias of one shape"),
+    (lambda: layers.GroupNorm(2, *np.ones((2, 4))).forward(np.ones((1, 3, 2))), "expected 4 channels on axis 1"),
+    (lambda: layers.GroupNorm(2, *np.ones((2, 4))).output_shape((1, 4)), "expected at least 3 axes"),
+    (lambda: layers.LayerNorm(np.ones((2, 3))).output_shape((4, 2, 5)), "weight that broadcasts to"),
+    (lambda: layers.AdaptiveAvgPool2d((0, 1)).output_shape((1, 1, 2, 2)), "at least one window on each axis"),
     (lambda: layers.Gather([0, 1]), "whole numbers as indices, got list"),
     (lambda: layers.Gather(np.ones(2)), "whole numbers as indices, got float64"),
     (lambda: layers.Resize(sizes=(4, 0)), "sizes or scales > 0"),
@@ -275,6 +280,7 @@ DEFAULTS = {  # as the papers and ONNX have them
     "Elu": {"alpha": 1.0}, "Celu": {"alpha": 1.0},
     "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
     "Pad": {"value": 0.0}, "PadAxes": {"value": 0.0, "mode": "constant"},
+    "LayerNorm": {"axis": -1, "epsilon": 1e-5},
     "ReLU6": {"low": 0, "high": 6},
 }
 
@@ -341,6 +347,14 @@ def test_padding_needs_rows_and_columns_and_makes_cells_of_none() -> None:
 def test_a_layer_is_no_rectifier_and_has_no_parameters_unless_it_says_so() -> None:
     assert layers.Layer().rectifies is False
     assert layers.Flatten().parameter_gradients(np.ones((1, 1)), np.ones((1, 1))) == {}
+
+
+@pytest.mark.parametrize("layer", [
+    layers.GroupNorm(2, np.ones(4), np.zeros(4)), layers.LayerNorm(np.ones((4, 1)), np.zeros(5), 1),
+    layers.LayerNorm(np.ones((1, 5)), None),
+])
+def test_a_norms_parameter_gradients_are_derivatives(layer: layers.Layer) -> None:
+    check_parameter_gradients(layer, np.random.default_rng(0).standard_normal((3, 4, 5)))
 
 
 def test_places_are_no_parameters() -> None:
