@@ -28,7 +28,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 from mutant_fates import PARTS, Fate, judged
@@ -93,7 +93,8 @@ class Hunt:
         """Run one test; return whether it passed. Session fixtures stay for the next."""
         self.failed = self.skipped = False
         item = self.items[nodeid]
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=item.session.items[0])
+        of_the_session = SimpleNamespace(listchain=lambda: [item.session])  # fixtures of a module or class end here
+        item.config.hook.pytest_runtest_protocol(item=item, nextitem=of_the_session)
         return not self.failed
 
     def fork(self, work: Any) -> int:
