@@ -28,6 +28,7 @@ from npgradcam.layers import (
     Transpose,
     Unsqueeze,
 )
+from npgradcam.layers.checking import expect_room
 
 HUGE = 2**62
 REFUSED = [  # the layer, the shapes that arrive, and what the error says
@@ -131,3 +132,11 @@ def test_hostile_settings_are_refused_or_give_the_shape_that_was_promised(made, 
         y, cache = layer.forward(x)
         assert y.shape == shape
         assert layer.backward(np.ones(shape), cache)[0].shape == x.shape
+
+
+def test_the_largest_array_is_allowed_and_the_next_is_not():
+    for shape in ((2**30,), (0, 2**30), (2**15, 1, 2**15), (1,) * 32):
+        assert expect_room(shape) == shape
+    for shape, words in (((2**30 + 1,), "1,073,741,824"), ((0, 2**31), "1,073,741,824"), ((1,) * 33, "32 axes")):
+        with pytest.raises(ShapeError, match=words):
+            expect_room(shape)

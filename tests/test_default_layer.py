@@ -223,6 +223,17 @@ def test_without_maps_on_every_path_the_error_names_candidates():
     assert ng.grad_cam(net, pictures(), layer="conv_a").layer == "conv_a"
 
 
+def test_two_cells_are_a_map_and_one_is_none():
+    net = Network((
+        Node("conv_a", conv(R, 4, 3), ("input",)), Node("pool_a", AdaptiveAvgPool2d((1, 2)), ("conv_a",)),
+        Node("conv_b", conv(R, 4, 3), ("input",)), Node("pool_b", AdaptiveAvgPool2d((1, 1)), ("conv_b",)),
+        Node("flat_a", Flatten(), ("pool_a",)), Node("flat_b", Flatten(), ("pool_b",)),
+        Node("concat", Concat(), ("flat_a", "flat_b")), Node("fc", linear(R, 5, 12), ("concat",)),
+    ), dtype="float64")
+    with pytest.raises(UnknownLayerError, match=r"name it: conv_a, pool_a, conv_b$"):
+        ng.grad_cam(net, pictures())
+
+
 def test_a_network_without_maps_says_that_it_has_none():
     net = sequence(("flatten", Flatten()), ("fc", linear(R, 5, 3 * 8 * 12)))
     with pytest.raises(UnknownLayerError, match="none"):

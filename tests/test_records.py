@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 
 import numpy as np
 import pytest
@@ -9,9 +10,11 @@ from small_nets import gap_net, pictures
 
 import npgradcam as ng
 from npgradcam import maps
+from npgradcam.colours import BLUE_WHITE_RED, TURBO
 from npgradcam.errors import ImageError, OutputExistsError, TargetError
-from npgradcam.methods.explanation import write_npy
+from npgradcam.methods.explanation import Explanation, slug, write_npy
 from npgradcam.methods.guided_grad_cam import product
+from npgradcam.models.shapes_data import held_out
 from npgradcam.writing import whole_file
 
 
@@ -109,6 +112,79 @@ def test_saved_arrays_are_the_signed_maps(record, tmp_path):
     assert [p.name for p in paths] == ["grad-cam_0_0.png", "grad-cam_0_0.npy", "grad-cam_1_1.png", "grad-cam_1_1.npy"]
     np.testing.assert_array_equal(np.load(paths[3]), record.signed_cam[1])
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".")]
+
+
+def test_an_overlay_is_the_normalised_map_on_the_photograph():
+    net, photograph = ng.load("shapes"), held_out().pictures[0]
+    e, seen = ng.grad_cam(net, net.preprocess(photograph), [[0, 2]]), net.preprocessing.prepare(photograph)
+    for row in (0, 1):
+        plain = maps.normalise(maps.place(e.cam[row], seen))
+        expected = maps.overlay(seen.photograph, plain, 0.3, TURBO, maps.inside(seen))
+        np.testing.assert_array_equal(e.overlay(photograph, row, opacity=0.3), expected)
+        np.testing.assert_array_equal(e.overlay(seen, row, 0.3), expected)
+        both = maps.normalise(maps.place(e.signed_cam[row], seen))
+        expected = maps.overlay(seen.photograph, both, 0.5, BLUE_WHITE_RED, maps.inside(seen))
+        np.testing.assert_array_equal(e.overlay(photograph, row, signed=True), expected)
+    assert (e.overlay(photograph) != e.overlay(photograph, signed=True)).any()
+    middle = ng.images.preset("imagenet", (16, 16))  # a crop: the map covers the middle of the photograph alone
+    cropped, wide = type(e)(**{**vars(e), "preprocessing": middle}), np.concatenate([photograph, photograph], axis=1)
+    np.testing.assert_array_equal(cropped.overlay(wide), e.overlay(middle.prepare(wide)))
+
+
+def test_without_preprocessing_an_overlay_takes_the_picture_as_the_network_saw_it(record):
+    seen = np.random.default_rng(0).integers(0, 256, (14, 20, 3), np.uint8)
+    large = maps.normalise(maps.upsample(record.cam[1], (14, 20)))
+    np.testing.assert_array_equal(record.overlay(seen, 1), maps.overlay(seen, large, 0.5, TURBO))
+
+
+def test_a_record_of_seeds_names_them_so_and_says_which_image_is_meant():
+    x, seed = pictures(2), np.ones((2, 5))
+    e = ng.grad_cam(gap_net(), x, seed=seed)
+    assert (e.label(1), e.name(1)) == ("seed", "grad-cam_image1_seed")
+    assert ng.grad_cam(gap_net(), x[:1], seed=seed[:1]).name() == "grad-cam_seed"
+
+
+def test_a_zero_map_says_which_evidence_is_missing():
+    for method, words in ((ng.grad_cam, "positive evidence for 3"), (ng.counterfactual_grad_cam, "evidence against 3")):
+        e = method(gap_net(), pictures(1), 3)
+        assert (e.note(), e.notes) == ("", ())
+        empty = type(e)(**{**vars(e), "cam": 0 * e.cam})
+        assert empty.note().startswith(f"{e.method}: no cell of relu2 has {words}; ")
+    assert ng.backprop(gap_net(), pictures(1), 3).note() == ""
+
+
+@pytest.mark.parametrize(("rows", "rest"), [(2, ""), (8, ""), (9, "1 more rows"), (20, "12 more rows")])
+def test_a_notebook_shows_eight_rows_and_counts_the_others(rows, rest):
+    classes = [r % 5 for r in range(rows)]
+    e = ng.grad_cam(gap_net(), pictures(1), [classes])
+    words = "".join(f"{c}grad-cam of relu2" for c in classes[:8]) + rest + "".join(e.notes)
+    assert re.sub("<[^>]*>", "", e._repr_html_()) == words
+    assert e._repr_html_().count("<img") == min(rows, 8)
+
+
+def test_a_record_of_a_kind_of_its_own_has_nothing_to_note_and_is_shown_by_its_picture(record):
+    base = Explanation(method="mine", output="fc", logits=record.logits, target=record.target, image=record.image)
+    assert (base.note(1), base.notes) == ("", ())
+    with pytest.raises(TargetError, match="from 0 to 1, got 2"):
+        base.note(2)
+    with pytest.raises(NotImplementedError):
+        base.shown(None)
+    signal = ng.backprop(gap_net(), pictures(1), 3)
+    np.testing.assert_array_equal(signal.shown(None), signal.picture())
+
+
+@pytest.mark.parametrize(("text", "name"), [
+    ("a" * 50, "a" * 40), ("a" * 39 + " b", "a" * 39), ("--A  b_c--", "a-b-c"), ("\u00c9", "x"), ("", "x"),
+])
+def test_a_slug_is_at_most_40_characters_and_ends_in_none_of_its_dashes(text, name):
+    assert slug(text) == name
+
+
+def test_a_signal_of_a_network_that_reads_blue_first_is_shown_in_red_green_blue():
+    blue_first = ng.images.preset("caffe", (7, 10))
+    e = ng.backprop(gap_net(), pictures(1), 3)
+    turned = type(e)(**{**vars(e), "preprocessing": blue_first, "signal": e.signal[:, ::-1]})
+    np.testing.assert_array_equal(turned.picture(), e.picture())
 
 
 class TestModel:

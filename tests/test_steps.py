@@ -170,3 +170,33 @@ def test_what_mixes_images_says_so(layer, shapes, kept) -> None:  # type: ignore
 def test_what_cannot_be_is_refused_with_the_reason(make, words) -> None:  # type: ignore[no-untyped-def]
     with pytest.raises(ShapeError, match=words):
         make()
+
+
+def test_the_last_of_tied_places_is_counted_from_the_front_and_the_axis_stays():
+    x = np.array([[5.0, 1.0, 5.0, 0.0], [0.0, 3.0, 3.0, 3.0]])
+    assert ArgMax(1, select_last=True).step(x).tolist() == [[2], [3]]
+    assert ArgMax(1).step(x).tolist() == [[0], [1]]
+    assert ArgMax().step(x).tolist() == [[0, 1, 0, 1]]
+    assert ArgMax(-2).output_shape((2, 4)) == (1, 4)
+
+
+def test_a_dtype_has_one_name_however_it_is_given():
+    assert [Cast(kind).dtype for kind in ("f4", np.float32, "float32", ">f4")] == ["float32"] * 4
+
+
+def test_how_many_arrays_arrive():
+    assert [kind.inputs for kind in (Equal, Mod, CastLike, Range, Not)] == [2, 2, 2, 3, 1]
+
+
+def test_the_remainder_of_a_division_by_zero_warns_nobody():
+    assert Mod().step(np.array([3]), np.array([0])).tolist() == [0]
+    assert Mod().fmod is False
+
+
+def test_a_range_is_as_long_as_its_steps_and_a_longer_one_than_memory_is_refused():
+    far = 2**31
+    for start, limit, delta, numbers in ((far, far + 3, 1, 3), (0, far, 2**29, 4), (far, 0, -(2**30), 2), (3, 0, 1, 0)):
+        assert len(Range().step(*map(np.array, (start, limit, delta)))) == numbers
+    for start, limit, delta in ((0, far, 1), (far, 0, -1), (-far, 0, 1)):
+        with pytest.raises(ShapeError, match="1,073,741,824 numbers"):
+            Range().step(*map(np.array, (start, limit, delta)))

@@ -3,13 +3,13 @@
 
 import numpy as np
 import pytest
-from small_nets import gap_net, pictures, pixel_net
+from small_nets import gap_net, linear, pictures, pixel_net
 
 import npgradcam as ng
 from npgradcam.errors import ShapeError, TargetError
-from npgradcam.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU
+from npgradcam.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU, Reshape, Transpose
 from npgradcam.models import Labels, Model
-from npgradcam.network import Network
+from npgradcam.network import Network, Node
 
 NAMES = ["tabby, tabby cat", "tiger cat", "Egyptian cat", "crane", "crane, hoisting crane"]
 
@@ -197,3 +197,37 @@ def test_a_map_is_finite_or_an_error_says_why(bad):
     x[0, 0, 1, 2] = bad
     with np.errstate(all="ignore"), pytest.raises(ng.NpGradcamError):
         ng.grad_cam(net, x, 1)
+
+
+def test_an_output_that_labels_pixels_may_have_its_classes_last():
+    last = pixel_net()
+    nodes = (*last.nodes, Node("last", Transpose((0, 2, 3, 1)), ("classes",)))
+    turned, x = Network(nodes, dtype="float64"), pictures(1)
+    assert turned.forward(x).logits.shape == (1, 7, 10, 3)
+    a, b = ng.grad_cam(turned, x, [[0, 1]], "relu2"), ng.grad_cam(last, x, [[0, 1]], "relu2")
+    np.testing.assert_array_equal(a.signed_cam, b.signed_cam)
+    np.testing.assert_array_equal(ng.grad_cam(turned, x).target, ng.grad_cam(last, x).target)
+
+
+def test_a_region_may_be_a_list():
+    region = np.zeros((7, 10), bool)
+    region[2:4, 5] = True
+    a, b = (ng.grad_cam(pixel_net(), pictures(1), 1, "relu2", region=r) for r in (region, region.tolist()))
+    np.testing.assert_array_equal(a.signed_cam, b.signed_cam)
+
+
+def test_an_output_that_is_neither_classes_nor_pixels_is_an_error():
+    net = Network.sequential([("conv", pixel_net()["conv1"].layer), ("rows", Reshape((0, 5, -1)))], dtype="float64")
+    with pytest.raises(TargetError, match=r"'rows': expected \(N, classes\) .*\(1, 5, 70\); explain another output"):
+        ng.grad_cam(net, pictures(1), 0, "conv")
+
+
+def test_an_unknown_score_is_an_error(net):
+    with pytest.raises(ng.NpGradcamError, match="expected 'logit' or 'output', got 'probability'"):
+        ng.grad_cam(net, pictures(1), 0, score="probability")
+
+
+def test_an_input_that_is_no_picture_has_no_signal_to_show():
+    net = Network.sequential([("fc", linear(np.random.default_rng(0), 5, 7)), ("relu", ReLU())], dtype="float64")
+    with pytest.raises(ShapeError, match=r"an input of pictures \(N, C, H, W\), got a signal of shape \(2, 7\)"):
+        ng.backprop(net, np.ones((2, 7)), 0)

@@ -178,8 +178,8 @@ def _columns(values: Array, x: Array) -> Array:
 def _unrepeat(x: Array, shape: Shape) -> Array:
     """Sum x over the axes along which an array of that shape was repeated."""
     whole = (1,) * (x.ndim - len(shape)) + shape
-    axes = tuple(axis for axis, length in enumerate(whole) if length == 1 and x.shape[axis] != 1)
-    return np.asarray(x.sum(axis=axes, keepdims=True).reshape(shape))
+    axes = tuple(axis for axis, length in enumerate(whole) if length == 1)
+    return np.asarray(x.sum(axis=axes).reshape(shape))
 
 
 def _expect_pair(layer: GroupNorm | InstanceNorm) -> None:

@@ -93,7 +93,7 @@ class PadAxes(Layer):
         there, here = self._common(shape)
         copies = self._copies(shape)
         signal = signal.copy() if copies else signal
-        for i, source in copies[::-1]:
+        for i, source in copies:  # in any order: each axis folds by itself
             signal[source] += signal[i]
         rows = signal.shape[:1] if self.keeps_batch(shape) else shape[:1]
         dx = np.zeros((*rows, *shape[1:]), signal.dtype)

@@ -75,8 +75,6 @@ def _default_layer(network: Network, shape: Mapping[str, Shape], output: str) ->
     for name in dominators(network, output, pictures or network.inputs):
         if name not in network.inputs and cells[name] > 1:
             chosen = _skip(network, layers, name)
-            if chosen in network.inputs:
-                break
             if _are_class_maps(network, layers, chosen, output, shapes, letters):
                 convolution = _skip(network, layers, chosen, after_convolution=True)
                 chosen = _skip(network, layers, network[convolution].inputs[0])

@@ -108,9 +108,8 @@ class Steps(tuple[Step, ...]):
 
 
 def contributions(weights: Array, activations: Array) -> NDArray[np.float64]:
-    """Return w_k A^k_ij in float64: (K,) or (K, I, J), and (K, I, J) -> (K, I, J)."""
-    w = np.asarray(weights, np.float64)
-    return np.asarray((w[:, None, None] if w.ndim == 1 else w) * activations.astype(np.float64))
+    """Return w_k A^k_ij in float64: (K,), (K, I, J) -> (K, I, J)."""
+    return np.multiply(weights[:, None, None], activations, dtype=np.float64)
 
 
 def in_order(terms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -121,7 +120,7 @@ def in_order(terms: NDArray[np.float64]) -> NDArray[np.float64]:
     return total
 
 
-def why(e: ClassActivationMap, i: int, j: int, row: int = 0, top: int = SHOWN) -> Why:
+def why(e: ClassActivationMap, i: int, j: int, row: int, top: int) -> Why:
     """Return the arithmetic of cell (i, j) of a row's map.
 
     Raises
@@ -130,8 +129,7 @@ def why(e: ClassActivationMap, i: int, j: int, row: int = 0, top: int = SHOWN) -
         If the map has no such cell.
     """
     e.check_row(row)
-    return why_of(_weights(e, row), e.activations[0 if len(e.activations) == 1 else e.image[row]], e.label(row), i, j,
-                  top)
+    return why_of(_weights(e, row), e.activations[e.image[row]], e.label(row), i, j, top)
 
 
 def why_of(weights: Array, A: Array, label: str, i: int, j: int, top: int = SHOWN) -> Why:
@@ -140,7 +138,7 @@ def why_of(weights: Array, A: Array, label: str, i: int, j: int, top: int = SHOW
     if not (0 <= i < I and 0 <= j < J):
         raise ShapeError(f"why: expected a cell from (0, 0) to ({I - 1}, {J - 1}), got ({i}, {j})")
     w = weights if weights.ndim == 1 else weights[:, i, j]
-    parts = contributions(w, A[:, i : i + 1, j : j + 1])[:, 0, 0]
+    parts = np.multiply(w, A[:, i, j], dtype=np.float64)
     order = np.argsort(-parts, kind="stable")
     most = [int(k) for k in order[:top] if parts[k] > 0]
     least = [int(k) for k in order[::-1][:top] if parts[k] < 0]
