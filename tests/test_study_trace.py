@@ -12,6 +12,7 @@ from small_nets import relative
 
 import npgradcam as ng
 from npgradcam.errors import NpGradcamError, ShapeError, TargetError
+from npgradcam.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU6
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +92,15 @@ def test_the_three_rules_differ_on_real_cells_as_their_table_says(shapes):
     cells = [line for line in text.splitlines() if " -> gradient " in line]
     assert len(cells) == 4  # both signs of x and of the signal occur
     assert cells[3].endswith("gradient 0, deconvnet 0, guided 0")
+
+
+def test_the_slope_beside_the_rules_is_the_rectifiers_own_also_above_six():
+    layers = [("conv", Conv2d(np.float32([[[[1]]]]))), ("relu6", ReLU6()), ("pool", GlobalAvgPool2d()),
+              ("flatten", Flatten()), ("fc", Linear(np.float32([[4], [-4]]), np.zeros(2, np.float32)))]
+    x = np.float32([[[[7, 3, -2, -1]]]])  # shut above 6, open, shut twice
+    text = ng.trace(ng.Network.sequential(layers), x, 0, "conv").text()
+    assert "[x > 0]" not in text
+    assert "relu6[0, 0, 0]: x = 7, slope = 0, s = 1 -> gradient 0, deconvnet 1, guided 0" in text
 
 
 def test_the_file_loads_without_this_package_and_holds_every_step(by_hand, tmp_path):
