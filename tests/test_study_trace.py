@@ -145,8 +145,16 @@ def test_a_result_tells_one_cell_and_its_steps():
     assert [step.name for step in e.steps] == ["activations of relu", "gradients", "alpha", "weighted sum", "ReLU"]
     assert "alpha^c_k = 1/Z sum_ij dy^c/dA^k_ij" in str(e.steps)
     assert e.why(0, 1, row=1).total == 0
-    with pytest.raises(ShapeError, match="why: expected a cell"):
-        e.why(3, 0)
+    for told in (e, ng.trace(study_net.model(), study_net.X, ["cat", "cup"])):
+        for cell in ((3, 0), (-1, 0), (1.5, 0), ("1", 0)):
+            with pytest.raises(ShapeError, match="why: expected a cell"):
+                told.why(*cell)
+        for top in (-1, 1.5):
+            with pytest.raises(ShapeError, match="why: expected as top"):
+                told.why(0, 0, top=top)
+        for row in (2, -1, 0.5):
+            with pytest.raises(TargetError, match="row: expected a number from 0 to 1"):
+                told.why(0, 0, row)
 
 
 @pytest.mark.parametrize("method", [ng.cam, ng.hires_cam, ng.layer_cam, ng.grad_cam_plus_plus, ng.xgrad_cam])
