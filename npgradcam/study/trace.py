@@ -185,7 +185,9 @@ def trace(net: Network | Model, images: Images, target: Any = None, layer: str |
     Raises
     ------
     ShapeError
-        If there is not exactly one image.
+        If there is not exactly one image, or the layer has no maps.
+    TargetError, UnknownLayerError
+        If there is no such class or layer.
 
     Examples
     --------
