@@ -377,3 +377,13 @@ def test_the_screening_sees_the_correlation_of_the_enlarged_maps(seed, kernel):
         expected = max(np.sqrt(1 - max(c, 0) ** 2) for c in correlations)
         assert r == pytest.approx(expected, abs=1e-7)
     assert axis_matrix("bilinear", 4, 9).shape == (9, 4)
+
+
+def test_a_factor_that_two_images_share_is_named():
+    net = ng.load("shapes")
+    x = net.preprocess(ng.images.sample("two_shapes"))
+    both = np.concatenate([x, x[:, :, ::-1]])
+    maps = ng.grad_cam(net, both, [1, 2]).cam
+    assert ng.diagnose(3 * maps, net, both, [1, 2]).findings[0].departures[0].startswith("multiplied by 3 ")
+    assert "multiplied by" in ng.diagnose(maps / maps.max(), net, both, [1, 2]).text()  # by the largest of the batch
+    assert not ng.diagnose(np.float32([1, 3])[:, None, None] * maps, net, both, [1, 2]).explained

@@ -116,6 +116,10 @@ MISTAKES = {
     "BGR": ("gradient", finished(lambda s: s[:, ::-1], "gradient"), "channels of the image are in the reversed order"),
     "twice": ("gradient", finished(lambda s: 2 * s, "gradient"), "multiplied by 2"),
     "product, inert": ("guided-grad-cam", product_at_relu_alone, "not applied at Clip(0, 6)"),
+    "zeros": ("grad-cam", finished(np.zeros_like), "zero everywhere"),
+    "whole numbers": ("grad-cam", finished(lambda m: (99 * m).astype(int)), "whole numbers alone"),
+    "a picture": ("grad-cam", finished(lambda m: np.uint8(255 * m / (m.max() + 1e-8))), "the levels of a picture"),
+    "half precision": ("grad-cam", finished(np.float16), "rounded to half precision"),
     "too short": ("grad-cam", finished(lambda m: m[:1]), "expected shape"),
     "words": ("grad-cam", lambda *given: "a map", "expected an array of real numbers"),
     "broken": ("grad-cam", raising(KeyError("relu2")), "KeyError: 'relu2'"),
@@ -182,6 +186,14 @@ def test_what_a_function_cannot_do_is_left_out_and_nothing_at_all_is_no_pass():
     assert [r.check for r in report.results if r.status == "left out"] == ["two images, two classes"]
     nothing = check(raising(NotImplementedError("no")), drawn=2)
     assert not nothing.passed and not nothing.conventions["grad-cam"]  # noqa: PT018
+    chosen = {c.model for c in cases()}
+
+    def chosen_alone(model, *given):
+        if model not in chosen:
+            raise NotImplementedError("auto_pad")
+        return right(model, *given, "grad-cam")
+
+    assert "left out  drawn networks: auto_pad" in str(check(chosen_alone, drawn=2))
 
 
 def test_channels_last_and_an_axis_of_one_are_understood():

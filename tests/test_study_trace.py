@@ -12,6 +12,7 @@ from small_nets import relative
 
 import npgradcam as ng
 from npgradcam.errors import NpGradcamError, ShapeError, TargetError
+from npgradcam.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU6
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +94,15 @@ def test_the_three_rules_differ_on_real_cells_as_their_table_says(shapes):
     assert cells[3].endswith("gradient 0, deconvnet 0, guided 0")
 
 
+def test_the_slope_beside_the_rules_is_the_rectifiers_own_also_above_six():
+    layers = [("conv", Conv2d(np.float32([[[[1]]]]))), ("relu6", ReLU6()), ("pool", GlobalAvgPool2d()),
+              ("flatten", Flatten()), ("fc", Linear(np.float32([[4], [-4]]), np.zeros(2, np.float32)))]
+    x = np.float32([[[[7, 3, -2, -1]]]])  # shut above 6, open, shut twice
+    text = ng.trace(ng.Network.sequential(layers), x, 0, "conv").text()
+    assert "[x > 0]" not in text
+    assert "relu6[0, 0, 0]: x = 7, slope = 0, s = 1 -> gradient 0, deconvnet 1, guided 0" in text
+
+
 def test_the_file_loads_without_this_package_and_holds_every_step(by_hand, tmp_path):
     by_hand.save(tmp_path / "trace.npz")
     by_hand.save(tmp_path / "again.npz")
@@ -135,8 +145,16 @@ def test_a_result_tells_one_cell_and_its_steps():
     assert [step.name for step in e.steps] == ["activations of relu", "gradients", "alpha", "weighted sum", "ReLU"]
     assert "alpha^c_k = 1/Z sum_ij dy^c/dA^k_ij" in str(e.steps)
     assert e.why(0, 1, row=1).total == 0
-    with pytest.raises(ShapeError, match="why: expected a cell"):
-        e.why(3, 0)
+    for told in (e, ng.trace(study_net.model(), study_net.X, ["cat", "cup"])):
+        for cell in ((3, 0), (-1, 0), (1.5, 0), ("1", 0)):
+            with pytest.raises(ShapeError, match="why: expected a cell"):
+                told.why(*cell)
+        for top in (-1, 1.5):
+            with pytest.raises(ShapeError, match="why: expected as top"):
+                told.why(0, 0, top=top)
+        for row in (2, -1, 0.5):
+            with pytest.raises(TargetError, match="row: expected a number from 0 to 1"):
+                told.why(0, 0, row)
 
 
 @pytest.mark.parametrize("method", [ng.cam, ng.hires_cam, ng.layer_cam, ng.grad_cam_plus_plus, ng.xgrad_cam])

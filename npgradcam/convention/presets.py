@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from npgradcam.errors import NpGradcamError, close_matches
+from npgradcam.errors import NpGradcamError
 
 from .record import Convention
 
@@ -79,10 +79,8 @@ class Conventions(Mapping[str, Convention]):
     def __getitem__(self, name: str) -> Convention:
         found = self._by_name.get(name) or next((c for n, c in self._by_name.items() if n.split(" ")[0] == name), None)
         if found is None:
-            raise NpGradcamError(
-                f"convention {name!r}: expected one of {', '.join(self._by_name)}; did you mean "
-                f"{close_matches(str(name), self._by_name)}?"
-            )
+            known = "; ".join(map(repr, self._by_name))
+            raise NpGradcamError(f"no convention {name!r}; expected one of {known}, or a name without its version")
         return found
 
     def __iter__(self) -> Iterator[str]:
@@ -93,7 +91,7 @@ class Conventions(Mapping[str, Convention]):
 
     def __repr__(self) -> str:
         """Return the names."""
-        return f"conventions: {', '.join(self._by_name)}"
+        return f"conventions: {'; '.join(map(repr, self._by_name))}"
 
 
 conventions = Conventions(_ALL)

@@ -210,9 +210,9 @@ def _unexplained(given: Array, map: Array) -> float:
 
 
 def _fitted(given: Array, candidate: Candidate, ways: Sequence[Finishing], map: Array) -> Iterator[Hypothesis]:
-    """Yield the map with the factor and the shift that bring it nearest to the given one, if that is a single one."""
+    """Yield the map with the factor and the shift that bring it nearest to the given one: the same for all rows."""
     raw = next((f for f in ways if f.convention.normalise == "none"), None)
-    if raw is not None and len(given) == 1 and np.ptp(map) > 0 and np.isfinite(given).all():
+    if raw is not None and np.ptp(map) > 0 and np.isfinite(given).all():
         a, b = np.polyfit(map.ravel(), given.ravel(), 1)
         if a > 0:
             size, fit = (given.shape[1], given.shape[2]), (float(a), float(b))

@@ -75,7 +75,7 @@ class Explanation:
 
     def check_row(self, row: int) -> None:
         """Refuse a row that is not there."""
-        if not 0 <= row < len(self):
+        if not isinstance(row, (int, np.integer)) or not 0 <= row < len(self):
             raise TargetError(f"row: expected a number from 0 to {len(self) - 1}, got {row}")
 
     def label(self, row: int = 0) -> str:

@@ -66,7 +66,22 @@ class ClassActivationMap(Explanation):
         return steps(self)
 
     def why(self, i: int, j: int, row: int = 0, top: int = 10) -> Why:
-        """Return the arithmetic of one cell: the `top` largest channels of either sign, the rest, the total."""
+        """Return the arithmetic of one cell of the map: weight_k A^k_ij for each k, and their sum.
+
+        Parameters
+        ----------
+        i, j : int
+            Row and column of the cell, from 0.
+        row : int
+            Which of the R explanations.
+        top : int
+            How many channels of either sign are told apart, the largest first; the others are one number.
+
+        Raises
+        ------
+        ShapeError, TargetError
+            If there is no such cell or row, or `top` is negative.
+        """
         return why(self, i, j, row, top)
 
     def note(self, row: int = 0) -> str:

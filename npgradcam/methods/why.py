@@ -135,8 +135,10 @@ def why(e: ClassActivationMap, i: int, j: int, row: int, top: int) -> Why:
 def why_of(weights: Array, A: Array, label: str, i: int, j: int, top: int = SHOWN) -> Why:
     """Return the arithmetic of cell (i, j) for weights (K,) or (K, I, J) and maps (K, I, J)."""
     I, J = A.shape[1:]
-    if not (0 <= i < I and 0 <= j < J):
+    if not all(isinstance(n, (int, np.integer)) and 0 <= n < size for n, size in ((i, I), (j, J))):
         raise ShapeError(f"why: expected a cell from (0, 0) to ({I - 1}, {J - 1}), got ({i}, {j})")
+    if not isinstance(top, (int, np.integer)) or top < 0:
+        raise ShapeError(f"why: expected as top a number of channels of either sign, got {top}")
     w = weights if weights.ndim == 1 else weights[:, i, j]
     parts = np.multiply(w, A[:, i, j], dtype=np.float64)
     order = np.argsort(-parts, kind="stable")

@@ -104,7 +104,7 @@ def _rules(t: Trace, row: int, lang: str) -> str:
     for case in rule_cells(t, row):
         passed = ", ".join(f"{rule} {value:.4g}" for rule, value in case["passed"].items())
         lines.append(f"   {case['layer']}[{', '.join(map(str, case['at']))}]: x = {case['x']:.4g}, "
-                     f"s = {case['signal']:.4g} -> {passed}")
+                     f"slope = {case['slope']:.4g}, s = {case['signal']:.4g} -> {passed}")
     if len(lines) == 1:
         lines.append("   " + said(lang, "no_rules"))
     return "\n".join(lines)

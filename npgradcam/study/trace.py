@@ -126,7 +126,8 @@ class Trace:
         return contributions(self.alpha[row], self.activations)
 
     def why(self, i: int, j: int, row: int = 0, top: int = 10) -> Why:
-        """Return the arithmetic of one cell of the map."""
+        """Return the arithmetic of one cell of the map, as `ClassActivationMap.why`."""
+        self.grad_cam.check_row(row)
         return why_of(self.alpha[row], self.activations, self.label(row), i, j, top)
 
     def strongest(self, row: int = 0) -> NDArray[np.intp]:
@@ -184,7 +185,9 @@ def trace(net: Network | Model, images: Images, target: Any = None, layer: str |
     Raises
     ------
     ShapeError
-        If there is not exactly one image.
+        If there is not exactly one image, or the layer has no maps.
+    TargetError, UnknownLayerError
+        If there is no such class or layer.
 
     Examples
     --------

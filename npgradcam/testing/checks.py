@@ -92,6 +92,11 @@ def check_gradient(layer: Layer, *xs: Array, directions: int = 4, tolerance: flo
     -------
     float
         The largest relative error.
+
+    Raises
+    ------
+    AssertionError
+        Where the two differ.
     """
     layer, points = layer.astype("float64"), [np.asarray(x, dtype=np.float64) for x in xs]
 
@@ -106,7 +111,12 @@ def check_parameter_gradients(layer: Layer, *xs: Array, directions: int = 4, tol
                               seed: int = 0) -> float:
     """Check `layer.parameter_gradients(v, *xs)` against centred finite differences, as `check_gradient`.
 
-    Every array in `layer.parameters` must be among them.
+    Raises
+    ------
+    AssertionError
+        Where the two differ, or not every array in `layer.parameters` is among the gradients.
+    NpGradcamError
+        Where the layer has no parameters.
     """
     layer, points = layer.astype("float64"), [np.asarray(x, dtype=np.float64) for x in xs]
     kind = type(layer).__name__

@@ -96,6 +96,13 @@ def check_completeness(network: Network, images: Array, seed: Array | None = Non
     float
         The largest relative error.
 
+    Raises
+    ------
+    AssertionError
+        Where the score of an image is not the sum of its parts.
+    NpGradcamError
+        Where a layer is neither known here nor affine.
+
     References
     ----------
     Srinivas and Fleuret 2019, "Full-Gradient Representation for Neural Network Visualization".

@@ -15,7 +15,7 @@ from .case import Case
 from .cases import NEGATIVE
 from .report import Result
 from .truth import MAPS, RULES, Choice, apart, choice_of, choices
-from .why_map import batch, of_map, shape_of
+from .why_map import batch, coarse, of_map, shape_of
 from .why_signal import of_signal
 
 Function = Callable[..., Any]
@@ -69,7 +69,8 @@ class Asking:
             self.choices = [c for c in self.choices if id(c) in kept] or self.choices
             self.agrees |= bool(found.any())
             return Result(self.method, case.name, "right", off)
-        return Result(self.method, case.name, "wrong", off, self.why(case, found, [c for _, c in near]))
+        said = coarse(found, off) or self.why(case, found, [c for _, c in near])
+        return Result(self.method, case.name, "wrong", off, said)
 
     def compare(self, some: list[Choice], case: Case, found: Array) -> list[tuple[float, Choice]]:
         """Return how far an answer is from what each convention gives, of those that may have given this shape."""

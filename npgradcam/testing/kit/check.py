@@ -34,8 +34,9 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
         "gradient", "guided-backprop", "deconvnet", "guided-grad-cam".
     convention : Convention or str, optional
         Hold it to this one. Where nothing is said, every choice of a `Convention` that is no mistake is tolerated:
-        which ReLU, what is scaled and when, which enlargement, logit or probability, mean or sum of the gradients, an
-        epsilon in Grad-CAM++. It must be the same in all checks, and the report names it.
+        which ReLU, what is scaled and when, which enlargement, logit or probability, mean or sum of the gradients,
+        pytorch-grad-cam's 1e-6 in Grad-CAM++ where it decides nothing. It must be the same in all checks, and the
+        report names it.
     tolerance : float
         The largest difference, relative to the answer's largest number, that counts as rounding in float32.
     drawn : int

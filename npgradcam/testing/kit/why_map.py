@@ -16,6 +16,8 @@ from npgradcam.typing import Array
 from .case import Case
 from .truth import CHOICES, MAPS, Choice, apart
 
+HALF = 2.0**-10  # what rounding to float16 may take from the largest number
+
 
 def shape_of(case: Case, method: str, found: Array, tolerance: float) -> str:
     """Say what is wrong with a result's shape, or "" if nothing is."""
@@ -34,6 +36,17 @@ def shape_of(case: Case, method: str, found: Array, tolerance: float) -> str:
         d = _diagnosed(case, method, found, tolerance)
         said += f": {told(_plainest(d), method)}" if isinstance(d, Diagnosis) and d.explained else ""
     return said
+
+
+def coarse(found: Array, off: float) -> str:
+    """Say so where an answer is nothing but zeros or whole numbers, or right to half precision alone: (N, ...)."""
+    if not found.any():
+        return "zero everywhere"
+    if (found == np.rint(found)).all():
+        return "whole numbers alone: rounded, or the levels of a picture"
+    with np.errstate(over="ignore"):
+        half = found.astype(np.float16)
+    return "rounded to half precision" if off < HALF and (found == half).all() else ""
 
 
 def batch(found: Array, right: Array) -> str:
@@ -56,7 +69,7 @@ def of_map(case: Case, method: str, found: Array, near: list[Choice], tolerance:
     if isinstance(d, str):
         return d, None
     if not d.explained:
-        return f"nothing known explains it: {d.text().splitlines()[0]}", None
+        return d.text().splitlines()[0].replace("nothing explains the map", "nothing known explains it", 1), None
     best = _plainest(d)
     return told(best, method), _as_choice(best, case, method)
 
