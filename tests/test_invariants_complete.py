@@ -40,7 +40,10 @@ def test_row_5_without_biases_gradient_times_input_is_the_score_at_one_look(mode
 
 @modes
 def test_row_6_cam_is_grad_cam_times_the_number_of_cells(mode: Mode) -> None:
-    """alpha_k = w_k / Z; with maxima taken out the maps are the same."""
+    """alpha_k = w_k / Z; with maxima taken out the maps are the same.
+
+    In float32 to 2e-6 of the largest value, not 1e-6: terms of both signs cancel in a cell, and BLAS libraries differ.
+    """
     errors = []
     for number in range(200):
         random = np.random.default_rng(number)
@@ -53,7 +56,7 @@ def test_row_6_cam_is_grad_cam_times_the_number_of_cells(mode: Mode) -> None:
         errors += [error(cells * e.alpha, z.alpha), error(cells * e.signed_cam, z.signed_cam)]
         errors += [error(*(ng.maps.normalise(one.cam[row]) for one in (e, z))) for row in (0, 1) if z.cam[row].any()]
     assert len(errors) >= 400
-    expect(errors, {"float64": 1e-13, "float32": 1e-6}, mode)
+    expect(errors, {"float64": 1e-13, "float32": 2e-6}, mode)
 
 
 @modes

@@ -9,6 +9,7 @@ import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from time import sleep
 from unicodedata import normalize
 from uuid import uuid4
 
@@ -114,7 +115,11 @@ def whole_folder(place: Path, overwrite: bool = False) -> Iterator[Path]:
             raise
         raise not_written(place, error, "choose another folder with --out") from error
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        for _ in range(40):  # Ctrl-C while a thread starts leaves one that nobody waits for: it may write a last file
+            shutil.rmtree(part, ignore_errors=True)
+            if not part.exists():
+                break
+            sleep(0.05)
         with suppress(OSError):  # a folder that holds something by now stays
             for folder in made:
                 folder.rmdir()

@@ -8,7 +8,7 @@ from typing import Any
 from npgradcam.errors import ModelFormatError
 from npgradcam.layers import ConstantOfShape, Layer, NonZero, Range
 
-SPARE, TIMES = 2**24, 8  # numbers in all: so many, and so many times those that the file itself holds
+SPARE, TIMES = 160_000_000, 8  # numbers in all: the weights of a VGG-16, and so many times those of the file itself
 MEASURED = (ConstantOfShape, NonZero, Range)  # the shape of what they make depends on the numbers that go in
 
 
