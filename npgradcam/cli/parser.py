@@ -241,7 +241,7 @@ def _diagnose(p: Parser) -> None:
                       help="the largest difference, relative to the map's largest magnitude, that explains it (1e-4)")
     _model(p)
     p.add_argument("--picture", type=Path, metavar="FILE",
-                   help="a PNG of the map, the nearest one, and their difference")
+                   help="a new PNG of the map, the nearest one, and their difference")
     _printing(p, "print JSON instead of sentences")
 
 
