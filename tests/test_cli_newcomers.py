@@ -219,3 +219,17 @@ def test_the_next_photograph_is_read_ahead_and_never_more_than_one(run, monkeypa
     assert [record["folder"] for record in json.loads(out)] == [f"explained-shapes/{n}" for n in range(4)]
     assert [path.name for path in read] == [f"{n}.png" for n in range(4)]
     assert all(begun <= n + 2 for n, begun in enumerate(most))
+
+
+@pytest.mark.parametrize("option", ["--out", "--npz"])
+def test_a_study_replaces_only_what_a_study_wrote(run, tmp_path, option):
+    """Not the photograph itself, nor a page of somebody else: only a page or an archive of its own."""
+    ask = ("study", "--sample", "two_shapes", *SMALL, "--overwrite", option)
+    for name, held in {"cat.jpg": ng.images.sample("two_shapes").read_bytes(), "page.html": b"<!DOCTYPE html>\n<html>",
+                       "empty": b""}.items():
+        (tmp_path / name).write_bytes(held)
+        code, _, err = run(*ask, name)
+        assert code == 2
+        assert "--overwrite replaces only what study wrote" in err
+        assert (tmp_path / name).read_bytes() == held
+    assert [run(*ask, "new")[0] for _ in range(2)] == [0, 0]  # its own it does replace

@@ -282,7 +282,7 @@ def _study(p: Parser) -> None:
                         help="the language of --text, and in which the page opens; both are inside")
     result.add_argument("--budget", type=float, default=5, metavar="MB",
                         help="how large the page may be (default: 5); maps of least influence are added up in one")
-    result.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    result.add_argument("--overwrite", action="store_true", help="replace a file that an earlier run wrote")
     result.add_argument("--quiet", action="store_true", help="only errors, and what --text prints")
 
 
