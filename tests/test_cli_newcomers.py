@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import json
@@ -233,3 +234,32 @@ def test_a_study_replaces_only_what_a_study_wrote(run, tmp_path, option):
         assert "--overwrite replaces only what study wrote" in err
         assert (tmp_path / name).read_bytes() == held
     assert [run(*ask, "new")[0] for _ in range(2)] == [0, 0]  # its own it does replace
+
+
+def full_disk(monkeypatch, after):
+    """Let the disk be full when this many files are written."""
+    opened, left = Path.open, iter([True] * after)
+
+    def open_(self, mode="r", *arguments, **named):
+        if "x" in mode and not next(left, False):
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return opened(self, mode, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", open_)
+
+
+def test_the_reference_pack_is_there_whole_or_not_at_all(run, tmp_path, monkeypatch):
+    full_disk(monkeypatch, after=3)
+    (tmp_path / "empty").mkdir()
+    for out in ("empty", "new/pack"):
+        code, _, err = run("reference", out)
+        assert code == 2
+        assert "No space left on device" in err
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_a_full_disk_is_told_of_the_file_that_was_asked_for(run, monkeypatch):
+    full_disk(monkeypatch, after=0)
+    code, _, err = run("study", "--sample", "two_shapes", *SMALL, "--out", "why.html")
+    assert code == 2
+    assert "error: why.html: No space left on device; make room for it, or choose another place" in err

@@ -79,8 +79,9 @@ def _sentence(error: Exception) -> tuple[str, int]:
     if isinstance(error, errors.NpGradcamError):
         return str(error), USAGE
     if isinstance(error, OSError):
-        where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror or error}{where}", USAGE
+        if not error.filename:
+            return str(error.strerror or error), USAGE
+        return f"{error.filename}: {error.strerror}; make room for it, or choose another place", USAGE
     told = str(error).splitlines() or [""]
     return f"a fault of npgradcam: {type(error).__name__}: {told[0]}; NPGRADCAM_TRACEBACK=1 shows where", 1
 
