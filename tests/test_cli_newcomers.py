@@ -6,6 +6,9 @@ import errno
 import gc
 import io
 import json
+import os
+import shutil
+import subprocess
 import sys
 import weakref
 import zipfile
@@ -263,3 +266,20 @@ def test_a_full_disk_is_told_of_the_file_that_was_asked_for(run, monkeypatch):
     code, _, err = run("study", "--sample", "two_shapes", *SMALL, "--out", "why.html")
     assert code == 2
     assert "error: why.html: No space left on device; make room for it, or choose another place" in err
+
+
+@pytest.mark.parametrize("command", ["verify", "profile"])
+def test_two_models_are_refused(run, command):
+    code, _, err = run(command, "shapes", "--model", "resnet18")
+    assert code == 2
+    assert "expected one model, got shapes and --model resnet18" in err
+
+
+def test_a_folder_has_its_name_in_a_locale_without_its_letters(tmp_path):
+    """A photograph of Korean letters is explained in a Korean folder, whatever the terminal can show."""
+    shutil.copy(ng.images.sample("two_shapes"), tmp_path / "고양이.png")
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-m", "npgradcam", "explain", "고양이.png", *SMALL, "--method", "cam"],
+                          cwd=tmp_path, env=plain, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "explained-shapes" / "고양이" / "manifest.json").exists()
