@@ -283,3 +283,10 @@ def test_a_folder_has_its_name_in_a_locale_without_its_letters(tmp_path):
                           cwd=tmp_path, env=plain, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "explained-shapes" / "고양이" / "manifest.json").exists()
+
+
+def test_too_large_a_picture_is_no_fault(run):
+    code, _, err = run("warmup", *SMALL, "--size", 10**8, "--quiet")
+    assert code == 2
+    assert "not enough memory" in err
+    assert "take a smaller picture" in err

@@ -83,6 +83,8 @@ def _sentence(error: Exception) -> tuple[str, int]:
             return str(error.strerror or error), USAGE
         return f"{error.filename}: {error.strerror}; make room for it, or choose another place", USAGE
     told = str(error).splitlines() or [""]
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({told[0]}); take a smaller picture or network", USAGE
     return f"a fault of npgradcam: {type(error).__name__}: {told[0]}; NPGRADCAM_TRACEBACK=1 shows where", 1
 
 
