@@ -45,9 +45,5 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         with part.open("xb") as file:
             yield file
         part.replace(path)
-    except OSError as error:
-        if error.errno is not None:
-            error.filename, error.filename2 = os.fspath(path), None  # the hidden file's name says nothing to anybody
-        raise
     finally:
         part.unlink(missing_ok=True)

@@ -261,13 +261,6 @@ def test_the_reference_pack_is_there_whole_or_not_at_all(run, tmp_path, monkeypa
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 
-def test_a_full_disk_is_told_of_the_file_that_was_asked_for(run, monkeypatch):
-    full_disk(monkeypatch, after=0)
-    code, _, err = run("study", "--sample", "two_shapes", *SMALL, "--out", "why.html")
-    assert code == 2
-    assert "error: why.html: No space left on device; make room for it, or choose another place" in err
-
-
 @pytest.mark.parametrize("command", ["verify", "profile"])
 def test_two_models_are_refused(run, command):
     code, _, err = run(command, "shapes", "--model", "resnet18")

@@ -79,9 +79,8 @@ def _sentence(error: Exception) -> tuple[str, int]:
     if isinstance(error, errors.NpGradcamError):
         return str(error), USAGE
     if isinstance(error, OSError):
-        if not error.filename:
-            return str(error.strerror or error), USAGE
-        return f"{error.filename}: {error.strerror}; make room for it, or choose another place", USAGE
+        where = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or error}{where}", USAGE
     told = str(error).splitlines() or [""]
     if isinstance(error, MemoryError):
         return f"not enough memory ({told[0]}); take a smaller picture or network", USAGE
