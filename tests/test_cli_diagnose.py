@@ -105,3 +105,19 @@ def test_a_map_without_a_picture_is_refused(run, explained):
     code, _, err = run(explained / "map.npy", *SMALL)
     assert code == 2
     assert "expected a photograph or an .npy file" in err
+
+
+def test_a_picture_replaces_nothing(run, explained):
+    """Neither the photograph nor the map: who mistypes --picture must not lose what it was about."""
+    precious = explained / "map.npy"
+    before = precious.read_bytes()
+    code, _, err = run(precious, explained / "input.npy", "--picture", precious, *SMALL)
+    assert code == 2
+    assert "exists; choose another name" in err
+    assert precious.read_bytes() == before
+
+
+def test_two_pictures_are_refused(run, explained):
+    code, _, err = run(explained / "map.npy", explained / "input.npy", "--sample", "two_shapes", *SMALL)
+    assert code == 2
+    assert "expected one picture" in err

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import io
 import json
+import os
+import shutil
+import subprocess
 import sys
 import weakref
 import zipfile
@@ -219,3 +223,63 @@ def test_the_next_photograph_is_read_ahead_and_never_more_than_one(run, monkeypa
     assert [record["folder"] for record in json.loads(out)] == [f"explained-shapes/{n}" for n in range(4)]
     assert [path.name for path in read] == [f"{n}.png" for n in range(4)]
     assert all(begun <= n + 2 for n, begun in enumerate(most))
+
+
+@pytest.mark.parametrize("option", ["--out", "--npz"])
+def test_a_study_replaces_only_what_a_study_wrote(run, tmp_path, option):
+    """Not the photograph itself, nor a page of somebody else: only a page or an archive of its own."""
+    ask = ("study", "--sample", "two_shapes", *SMALL, "--overwrite", option)
+    for name, held in {"cat.jpg": ng.images.sample("two_shapes").read_bytes(), "page.html": b"<!DOCTYPE html>\n<html>",
+                       "empty": b""}.items():
+        (tmp_path / name).write_bytes(held)
+        code, _, err = run(*ask, name)
+        assert code == 2
+        assert "--overwrite replaces only what study wrote" in err
+        assert (tmp_path / name).read_bytes() == held
+    assert [run(*ask, "new")[0] for _ in range(2)] == [0, 0]  # its own it does replace
+
+
+def full_disk(monkeypatch, after):
+    """Let the disk be full when this many files are written."""
+    opened, left = Path.open, iter([True] * after)
+
+    def open_(self, mode="r", *arguments, **named):
+        if "x" in mode and not next(left, False):
+            raise OSError(errno.ENOSPC, "No space left on device", str(self))
+        return opened(self, mode, *arguments, **named)
+
+    monkeypatch.setattr(Path, "open", open_)
+
+
+def test_the_reference_pack_is_there_whole_or_not_at_all(run, tmp_path, monkeypatch):
+    full_disk(monkeypatch, after=3)
+    (tmp_path / "empty").mkdir()
+    for out in ("empty", "new/pack"):
+        code, _, err = run("reference", out)
+        assert code == 2
+        assert "No space left on device" in err
+    assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+@pytest.mark.parametrize("command", ["verify", "profile"])
+def test_two_models_are_refused(run, command):
+    code, _, err = run(command, "shapes", "--model", "resnet18")
+    assert code == 2
+    assert "expected one model, got shapes and --model resnet18" in err
+
+
+def test_a_folder_has_its_name_in_a_locale_without_its_letters(tmp_path):
+    """A photograph of Korean letters is explained in a Korean folder, whatever the terminal can show."""
+    shutil.copy(ng.images.sample("two_shapes"), tmp_path / "고양이.png")
+    plain = {**os.environ, "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    done = subprocess.run([sys.executable, "-m", "npgradcam", "explain", "고양이.png", *SMALL, "--method", "cam"],
+                          cwd=tmp_path, env=plain, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "explained-shapes" / "고양이" / "manifest.json").exists()
+
+
+def test_too_large_a_picture_is_no_fault(run):
+    code, _, err = run("warmup", *SMALL, "--size", 10**8, "--quiet")
+    assert code == 2
+    assert "not enough memory" in err
+    assert "take a smaller picture" in err

@@ -82,6 +82,8 @@ def _sentence(error: Exception) -> tuple[str, int]:
         where = f": {error.filename}" if error.filename else ""
         return f"{error.strerror or error}{where}", USAGE
     told = str(error).splitlines() or [""]
+    if isinstance(error, MemoryError):
+        return f"not enough memory ({told[0]}); take a smaller picture or network", USAGE
     return f"a fault of npgradcam: {type(error).__name__}: {told[0]}; NPGRADCAM_TRACEBACK=1 shows where", 1
 
 

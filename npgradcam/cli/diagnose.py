@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from npgradcam import diagnosis, images, maps
-from npgradcam.cli.console import Console, as_json
+from npgradcam.cli.console import Console, as_json, readable
 from npgradcam.cli.network import classes_of, input_from, layers_of, open_model
-from npgradcam.errors import ModelFormatError, NpGradcamError
+from npgradcam.errors import ModelFormatError, NpGradcamError, OutputExistsError
 from npgradcam.formats import read_npy, read_npz
 from npgradcam.models import Model
 from npgradcam.typing import Array
@@ -19,6 +20,8 @@ UNEXPLAINED = 5
 def diagnose(options: argparse.Namespace) -> int:
     """Print what explains a map; return 5 where nothing does."""
     console = Console(options.quiet)
+    if options.picture is not None and os.path.lexists(options.picture):
+        raise OutputExistsError(f"--picture {readable(options.picture)} exists; choose another name")
     given = _map(options.map)
     model = open_model(options)
     x = _input(options, model)
@@ -55,6 +58,9 @@ def _input(options: argparse.Namespace, model: Model) -> Array:
     """Return what goes into the network: of a photograph, or ready from a file."""
     if options.sample is None and options.images is None:
         raise NpGradcamError("diagnose: expected a photograph or an .npy file with the network's input, got none")
+    if options.sample is not None and options.images is not None:
+        raise NpGradcamError(f"diagnose: expected one picture, got {readable(options.images)} and the sample "
+                             f"{options.sample}; leave one out")
     return input_from(model, images.sample(options.sample) if options.sample else Path(options.images))
 
 

@@ -43,7 +43,7 @@ def folder_names(stems: Iterable[str]) -> list[str]:
             count += 1
             name = f"{base}-{count}"
         taken.add(name.casefold())
-        names.append(name)
+        names.append(os.fsdecode(name.encode()))  # its bytes are UTF-8 also where the locale is not
     return names
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from npgradcam import load
-from npgradcam.cli.parser import METHODS
+from npgradcam.cli.console import readable
+from npgradcam.cli.parser import METHODS, MODEL
 from npgradcam.errors import (
     MissingPackageError,
     ModelFormatError,
@@ -59,6 +60,14 @@ def open_model(options: argparse.Namespace, shapes_only: bool = False) -> Model:
                     dtype=options.dtype, backend=options.backend)
     except MissingPackageError as error:
         raise MissingPackageError(f"{error}; or try the small network that comes along: --model {SMALL}") from None
+
+
+def model_named(options: argparse.Namespace) -> str:
+    """Return what `verify MODEL` or `profile MODEL` names, or what --model does; both must not differ."""
+    if options.network and options.model not in (MODEL, options.network):
+        raise NpGradcamError(f"{options.command}: expected one model, got {readable(options.network)} and --model "
+                             f"{readable(options.model)}; leave one out")
+    return str(options.network or options.model)
 
 
 def needs_one_input(model: Model) -> Model:

@@ -241,7 +241,7 @@ def _diagnose(p: Parser) -> None:
                       help="the largest difference, relative to the map's largest magnitude, that explains it (1e-4)")
     _model(p)
     p.add_argument("--picture", type=Path, metavar="FILE",
-                   help="a PNG of the map, the nearest one, and their difference")
+                   help="a new PNG of the map, the nearest one, and their difference")
     _printing(p, "print JSON instead of sentences")
 
 
@@ -282,7 +282,7 @@ def _study(p: Parser) -> None:
                         help="the language of --text, and in which the page opens; both are inside")
     result.add_argument("--budget", type=float, default=5, metavar="MB",
                         help="how large the page may be (default: 5); maps of least influence are added up in one")
-    result.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    result.add_argument("--overwrite", action="store_true", help="replace a file that an earlier run wrote")
     result.add_argument("--quiet", action="store_true", help="only errors, and what --text prints")
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from npgradcam import kernels
 from npgradcam.cli.console import Console, as_json, table
-from npgradcam.cli.network import ANY, input_shape, needs_one_input, open_model
+from npgradcam.cli.network import ANY, input_shape, model_named, needs_one_input, open_model
 from npgradcam.network import Network
 from npgradcam.rewrites.timed import Row, peak, timed
 from npgradcam.typing import Array
@@ -20,7 +20,7 @@ from npgradcam.typing import Array
 def profile(options: argparse.Namespace) -> int:
     """Time every layer of the plan that runs, forward and, if asked, back to the pixels; print a table."""
     console = Console(options.quiet)
-    options.model = options.network or options.model
+    options.model = model_named(options)
     model = needs_one_input(open_model(options, shapes_only=True))
     network, rows = timed(model.network)
     x = np.random.default_rng(0).standard_normal(input_shape(model, ANY)).astype(network.dtype)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from npgradcam.cli.console import Console, readable
@@ -24,11 +26,27 @@ def reference(options: argparse.Namespace) -> int:
     for name, told in manifest["sha256"].items():
         if hashlib.sha256(files.get(name, b"")).hexdigest() != told:
             raise ModelFormatError(f"{PACK / name} is not what came with this package; install it again")
-    out.mkdir(parents=True, exist_ok=True)
-    for name, data in files.items():
-        with whole_file(out / name) as file:
-            file.write(data)
+    with _all_or_nothing(out, files):
+        out.mkdir(parents=True, exist_ok=True)
+        for name, data in files.items():
+            with whole_file(out / name) as file:
+                file.write(data)
     size = sum(map(len, files.values())) / 1e6
     console.remark(f"version {manifest['version']}, {len(files)} files, {size:.1f} MB; {readable(out / 'README.md')} "
                    "says what is in it")
     return 0
+
+
+@contextmanager
+def _all_or_nothing(out: Path, names: Iterable[str]) -> Iterator[None]:
+    """If anything fails, take away the files, and the folders that were not there before."""
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            for name in names:
+                (out / name).unlink(missing_ok=True)
+            for folder in made:
+                folder.rmdir()
+        raise

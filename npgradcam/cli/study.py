@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
+import zipfile
 from pathlib import Path
 
 from npgradcam.cli.console import Console, short
@@ -12,6 +14,9 @@ from npgradcam.cli.photographs import photographs, sha256_of
 from npgradcam.cli.predict import ranked
 from npgradcam.errors import NpGradcamError, OutputExistsError, ShapeError, UnknownLayerError
 from npgradcam.study import trace, write_page
+
+_PAGE = re.compile(rb'<!DOCTYPE html>\s<html lang="[a-z]+">\s<head>\s<meta charset="utf-8">\s'
+                   rb'<meta http-equiv="Content-Security-Policy" content="default-src .none.; img-src data:;')
 
 
 def study(options: argparse.Namespace) -> int:
@@ -22,8 +27,13 @@ def study(options: argparse.Namespace) -> int:
         raise NpGradcamError(f"study: expected one photograph, got {len(asked)}; run it once for each")
     page = options.out or (None if options.text or options.npz else Path("why.html"))
     for path in (page, options.npz):
-        if path is not None and os.path.lexists(path) and not options.overwrite:
+        if path is None or not os.path.lexists(path):
+            continue
+        if not options.overwrite:
             raise OutputExistsError(f"{path} exists; choose another name, or replace it with --overwrite")
+        if not _of_a_study(path):
+            raise OutputExistsError(f"{path}: --overwrite replaces only what study wrote, got something else there; "
+                                    "move it, or choose another name")
     cell = _cell(options.cell)
     model = needs_preprocessing(open_model(options))
     layers, classes = layers_of(model, options.layer), classes_of(model, options.classes)
@@ -51,6 +61,20 @@ def study(options: argparse.Namespace) -> int:
         if not options.quiet:
             console.result(f"{asked[0].name}: {said}; open {short(page)} ({size / 1e6:.1f} MB) in a browser")
     return 0
+
+
+def _of_a_study(path: Path) -> bool:
+    """Whether an earlier run wrote the file: a page, known by how it begins, or an archive with the steps in it."""
+    if path.is_symlink() or not path.is_file():
+        return False
+    with path.open("rb") as file:
+        if _PAGE.match(file.read(200)):
+            return True
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"about.npy", "signed_cam.npy"} <= {*archive.namelist()}
+    except zipfile.BadZipFile:
+        return False
 
 
 def _cell(text: str | None) -> tuple[int, int] | None:

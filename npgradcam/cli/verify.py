@@ -7,7 +7,7 @@ from pathlib import Path
 
 from npgradcam import verification
 from npgradcam.cli.console import Console, as_json
-from npgradcam.cli.network import classes_of, input_from, layers_of, needs_one_input, open_model
+from npgradcam.cli.network import classes_of, input_from, layers_of, model_named, needs_one_input, open_model
 from npgradcam.errors import NpGradcamError
 
 FAILED = 1
@@ -16,7 +16,7 @@ FAILED = 1
 def verify(options: argparse.Namespace) -> int:
     """Print what was checked, how far off it was, and the verdict; return 1 where anything failed."""
     console = Console(options.quiet)
-    options.model = options.network or options.model
+    options.model = model_named(options)
     if len(options.classes) > 1:
         raise NpGradcamError(f"verify: expected one --class, got {len(options.classes)}")
     model = needs_one_input(open_model(options))
