@@ -37,8 +37,8 @@ from transplanting import replace
 
 ROOT = Path(__file__).resolve().parents[1]
 TESTS = ("axes", "axes_batch", "axes_refused", "broadcasting", "cam_heads", "default_layer", "kinks", "layers",
-         "methods", "normalisation", "passed_on", "peer_traps", "pointwise", "records", "relatives", "resize", "rules", "spatial",
-         "steps", "study_trace", "target", "topology_and_layout", "why")  # those about these parts
+         "methods", "normalisation", "passed_on", "peer_traps", "pointwise", "records", "relatives", "resize",
+         "rules", "spatial", "steps", "study_trace", "target", "topology_and_layout", "why")  # those about these parts
 BUDGET = 30.0  # seconds of tests, by their CPU time without a change, that a mutant has to survive
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "OPENBLAS_NUM_THREADS": "1"}  # to fork
 
