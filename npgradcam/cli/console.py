@@ -69,7 +69,7 @@ class Console:
 
         def begun(kernel: str) -> None:
             if not self.compiled:
-                self.remark(f"compiling {dtype} kernels for this machine (first run only) ...")
+                self.remark(f"compiling {dtype} kernels for this machine, kept for the next run ...")
             self.compiled += 1
 
         with kernels.compilation(backend, begun) as done:
