@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from small_nets import conv, gap_net, needs_imagenet, norm, pictures
 
 import npgradcam as ng
+from npgradcam.kernels import rooms
 from npgradcam.layers import Add, AvgPool2d, Clip, Concat, Conv2d, Dropout, GlobalAvgPool2d, MaxPool2d, ReLU, ReLU6
 from npgradcam.network import Network, Node
 from npgradcam.rewrites import by_layer, chains, choose, optimise
@@ -198,7 +199,7 @@ def test_a_chain_gives_the_bits_of_its_layers_again_and_again(data: st.DataObjec
     layers = replace(chained, choose=by_layer)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(chains, "TOGETHER", data.draw(st.integers(1, 4)))
-        patch.setattr(chains, "LARGE", data.draw(st.sampled_from([0, chains.LARGE])))  # 0: share all that fits
+        patch.setattr(rooms, "LARGE", data.draw(st.sampled_from([0, rooms.LARGE])))  # 0: share all that fits
         for images in (x, -x, x[::-1].copy(), np.concatenate([x, x]), x):
             one, other = chained.forward(images, names), layers.forward(images, names)
             assert np.array_equal(one.logits, other.logits, equal_nan=True)
@@ -207,7 +208,7 @@ def test_a_chain_gives_the_bits_of_its_layers_again_and_again(data: st.DataObjec
 
 def test_memory_that_two_frames_share_has_the_zeros_of_each(monkeypatch: pytest.MonkeyPatch) -> None:
     """The third picture takes the place of the first, whose zeros around must be there again for the next image."""
-    monkeypatch.setattr(chains, "LARGE", 0)
+    monkeypatch.setattr(rooms, "LARGE", 0)
     random = np.random.default_rng(6)
     nodes, channels = [], 3
     for k in (1, 7, 5, 3):

@@ -12,6 +12,7 @@ import numpy as np
 
 from npgradcam import load
 from npgradcam.cli.console import readable
+from npgradcam.cli.folder import MAX_MANIFEST
 from npgradcam.cli.parser import METHODS, MODEL
 from npgradcam.errors import (
     MissingPackageError,
@@ -32,7 +33,6 @@ from npgradcam.models.weights import Outline
 from npgradcam.typing import Array, Shape
 
 SMALL = "shapes"
-MAX_RECORD = 64 * 2**20  # bytes of a JSON file: a manifest is one
 
 
 def open_model(options: argparse.Namespace, shapes_only: bool = False) -> Model:
@@ -115,7 +115,7 @@ def _preprocess(asked: str | None) -> str | Preprocess | None:
     if not asked.lower().endswith(".json"):
         raise NpGradcamError(f"--preprocess {asked}: expected one of {', '.join(PRESETS)}, or a .json file")
     try:
-        record = read_json(read_text(asked, MAX_RECORD))
+        record = read_json(read_text(asked, MAX_MANIFEST))
         if isinstance(record, dict) and "conventions" in record:  # a whole manifest: take its part
             record = record["preprocess"]
         return Preprocess.from_dict(record)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -68,8 +69,9 @@ def _lend(use: object, shape: Shape) -> Array:
     """Return an array for a use for which no memory waits."""
     need = int(np.prod(shape))
     with _lock:
-        other = _fitting(need)
-        found = None if other is None else _take(other)
+        uses = list(_waiting)
+        other = fitting([_waiting[each][-1].numbers.size for each in uses], need)
+        found = None if other is None else _take(uses[other])
     return np.asarray(_Lent(_Memory(empty(need) if found is None else found.numbers, use, shape)))
 
 
@@ -87,13 +89,15 @@ def _take(use: object) -> _Memory | None:
     return memory
 
 
-def _fitting(need: int) -> object | None:
-    """Return another use whose memory is large enough, and no more than twice as large; the smallest of them."""
-    if 4 * need < LARGE:
-        return None
-    sizes = [(pieces[-1].numbers.size, n) for n, pieces in enumerate(_waiting.values())
-             if need <= pieces[-1].numbers.size <= 2 * need]
-    return list(_waiting)[min(sizes)[1]] if sizes else None
+def is_large(need: int) -> bool:
+    """Whether so many numbers rather take the memory of another use than memory of their own."""
+    return 4 * need >= LARGE
+
+
+def fitting(sizes: Iterable[int], need: int) -> int | None:
+    """Return which piece of memory of another use to take: large enough, no more than twice as large, the smallest."""
+    fits = [(size, n) for n, size in enumerate(sizes) if need <= size <= 2 * need] if is_large(need) else []
+    return min(fits)[1] if fits else None
 
 
 def _give_back(memory: _Memory) -> None:

@@ -27,7 +27,6 @@ from .fold import replace_nodes
 
 TOGETHER = 16  # images: enough to read the weights seldom, few enough for memory that is still in the cache
 MOST = 2**26  # bytes of pictures that a chain holds for the next image
-LARGE = 2**22  # bytes of a picture from which on it may take the place of one with other zeros around
 
 _INSIDE = (Packed, BlockedConv, BlockedMaxPool)
 _LAST = (BlockedConv, BlockedMaxPool, BlockedMean, Unpacked)
@@ -147,14 +146,15 @@ class Chain(Layer):
         """Settle where every picture lies, and make the calls. A picture that nobody reads any longer makes room."""
         calls: list[Callable[[], None]] = []
         free: list[tuple[Frame, Array]] = []
-        held: dict[int, int] = {}
+        made: list[Array] = []
         pictures: dict[str, Array] = {}
         frames: dict[str, Frame] = {}
         last = {name: node.name for node in self.nodes for name in node.inputs}
 
         def place(node: Node, frame: Frame, images: int) -> Array:
-            y = _place(frame, images, free, calls)
-            held[id(y if y.base is None else y.base)] = y.nbytes
+            y = _place(frame, images, free, made)
+            if rooms.is_large(y.size):  # another frame may have had this memory: its zeros are there no longer
+                calls.append(partial(frame.clear_around, y))
             pictures[node.name], frames[node.name] = y, frame
             return y
 
@@ -165,23 +165,17 @@ class Chain(Layer):
             y = place(node, node.layer.target.value, len(xs[0]))  # type: ignore[attr-defined]
             calls += node.layer.calls(y, *xs)  # type: ignore[attr-defined]
             free += [(frames[name], pictures[name]) for name in dict.fromkeys(node.inputs) if last[name] == node.name]
-        return _Ready(calls, pictures, sum(held.values()))
+        return _Ready(calls, pictures, sum(x.nbytes for x in made))
 
 
-def _place(frame: Frame, images: int, free: list[tuple[Frame, Array]], calls: list[Callable[[], None]]) -> Array:
-    """Return room for pictures in a frame: that of one which nobody reads any longer, or of its own.
-
-    Large pictures share memory across frames, so each clears the zeros around it every time; others find theirs there.
-    """
+def _place(frame: Frame, images: int, free: list[tuple[Frame, Array]], made: list[Array]) -> Array:
+    """Return room for pictures in a frame: that of one which nobody reads any longer, or of its own."""
     need = images * frame.image
     same = [n for n, (other, x) in enumerate(free) if other == frame and len(x) == images]
-    fitting = [(x.size, n) for n, (_, x) in enumerate(free) if need <= x.size <= 2 * need and 4 * need >= LARGE]
     if same:
-        y = free.pop(same[-1])[1]
-    elif fitting:
-        y = free.pop(min(fitting)[1])[1].reshape(-1)[:need].reshape(frame.shape(images))
-    else:
-        y = rooms.picture(frame, images)
-    if 4 * need >= LARGE:
-        calls.append(partial(frame.clear_around, y))
-    return y
+        return free.pop(same[-1])[1]
+    other = rooms.fitting([x.size for _, x in free], need)
+    if other is not None:
+        return free.pop(other)[1].reshape(-1)[:need].reshape(frame.shape(images))
+    made.append(rooms.picture(frame, images))
+    return made[-1]
