@@ -111,6 +111,25 @@ def test_neighbouring_cells_of_a_picture_of_few_channels_are_computed_together(c
             assert near(found[:, a, b][:, :, : cells.shape[2], : cells.shape[3]], cells, weight[:, 0].size * 8)
 
 
+@given(cases(), st.integers(0, 3), st.integers(1, 5), st.integers(0, 2))
+def test_blocks_of_a_dark_end_are_not_multiplied(case: tuple, first: int, last: int, before: int) -> None:
+    """Where the first or the last 16 channels of x are zero, their weights are not read: here they are NaN."""
+    x, weight, window, after, random = case
+    x, weight = (np.resize(each, (len(each), 70, *each.shape[2:])) for each in (x, weight))
+    x[:, : 16 * first], x[:, 16 * last :] = 0, 0
+    expected = definition(x, weight, window, after)
+    weight[:, : 16 * first], weight[:, 16 * last :] = np.nan, np.nan
+    (taps,) = forward_taps(window, expected.shape[2:])
+    source, target = Frame(16 * before + 70, *x.shape[2:]), Frame(*expected.shape[1:])
+    source = source.around(halo([taps], source))
+    y = np.empty(target.shape(len(x)), np.float32)
+    others = random.integers(1, 9, (len(x), 16 * before, *x.shape[2:])).astype(np.float32)  # of another convolution
+    (made,) = passes.dense(weight, None, [taps], Frames(source, target, reads=before))
+    made.run(pack(np.concatenate([others, x], axis=1), source), y)
+    if first < last:
+        assert near(unpack(y, target), expected, weight[0].size)
+
+
 @given(cases(), st.sampled_from([(-np.inf, np.inf), (0.0, np.inf), (0.0, 6.0), (-1.5, 2.5)]), st.booleans())
 def test_what_is_stored(case: tuple, ends: tuple[float, float], adds: bool) -> None:
     x, weight, window, after, random = case

@@ -12,16 +12,17 @@ Every table is compared with the frames when the pass is made, and every array w
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from npgradcam.errors import ShapeError
-from npgradcam.typing import Array, IntArray, Pair
+from npgradcam.typing import Array, IntArray
 
 from .frames import LANES, Frame, Grid, aligned, expect_inside, lines, whole
+from .register_blocks import PIXELS, register_block
 from .taps import Taps
 
 ADD, GATE, POSITIVE = 1, 2, 4  # what is done while a sum is stored: bits
@@ -42,13 +43,26 @@ class Pass:
     y_lines: IntArray
     o_lines: IntArray
     k_lines: IntArray
-    sizes: tuple[int, int, int]  # blocks of y, cells a line, how far apart they lie in y
+    sizes: tuple[int, int, int, int]  # blocks of y, cells a line, how far apart they lie in y, weights of a block
     frames: tuple[Frame, Frame, Frame, Frame]  # of x, y, other and kept
+    reads: range = range(0)  # the blocks of x that are summed one after the other, where they are
 
     def run(self, x: Array, y: Array, other: Array | None = None, kept: Array | None = None,
             low: float = -np.inf, high: float = np.inf, what: int = 0) -> None:
         """Write min(max(sum + other, low), high) to y, or what a rectifier that kept `kept` lets through."""
-        self.ready(x, y, other, kept, low, high, what)()
+        self._lit(x).ready(x, y, other, kept, low, high, what)()
+
+    def _lit(self, x: Array) -> Pass:
+        """Return this pass without the first and the last blocks of x if they hold zeros, which add nothing.
+
+        So begins a backward through a head of convolutions: few of its channels are classes that were asked for.
+        """
+        if not self.reads or (x[:, self.reads[0]].any() and x[:, self.reads[-1]].any()):
+            return self
+        lit = np.flatnonzero(x[:, self.reads.start : self.reads.stop].any(axis=(0, 2, 3, 4)))
+        first, last = (lit[0], lit[-1] + 1) if len(lit) else (0, 1)
+        taps = len(self.taps) // len(self.reads)
+        return replace(self, taps=self.taps[first * taps : last * taps], weight=self.weight[first * taps * LANES**2 :])
 
     def ready(self, x: Array, y: Array, other: Array | None = None, kept: Array | None = None,
               low: float = -np.inf, high: float = np.inf, what: int = 0) -> Callable[[], None]:
@@ -57,13 +71,9 @@ class Pass:
         where = self._where.get(counts)
         if where is None:
             strides = apart(self.frames, counts)
-            where = self._where[counts] = (counts[1], *self.sizes, self.weight[0].size, *strides)
-        return partial(self.loops, x, self.x_lines, self.taps, self._weight, self.bias, y, self.y_lines,
+            where = self._where[counts] = (counts[1], *self.sizes, *strides)
+        return partial(self.loops, x, self.x_lines, self.taps, self.weight, self.bias, y, self.y_lines,
                        other, self.o_lines, kept, self.k_lines, where, low, high, what)
-
-    @cached_property
-    def _weight(self) -> Array:
-        return self.weight.reshape(-1)
 
     @cached_property
     def _images(self) -> tuple[int, ...]:
@@ -143,8 +153,10 @@ def dense(weight: Array, bias: Array | None, taps: list[Taps], frames: Frames) -
         J, starts = _starts(part, frames)
         P, Q = register_block(J, blocks)
         loops = compiled_blocks.dense(P, Q, L, part.step[1] * frames.x.lanes)
-        sizes = (blocks, J, part.to.step[1] * LANES)
-        made = Pass(loops, packed, padded(bias, blocks), np.array(moves, np.int64), *starts, sizes, frames.all)
+        sizes = (blocks, J, part.to.step[1] * LANES, packed[0].size)
+        reads = range(frames.reads, frames.reads - (-weight.shape[1] // LANES)) if L == LANES else range(0)
+        made = Pass(loops, packed.reshape(-1), padded(bias, blocks), np.array(moves, np.int64), *starts, sizes,
+                    frames.all, reads)
         done.append(_checked(made, part, L, 1))
     return done
 
@@ -168,13 +180,11 @@ def depthwise(weight: Array, bias: Array | None, taps: list[Taps], frames: Frame
         moves = [du * frames.x.row + dv * LANES for _, du in part.rows for _, dv in part.columns]
         J, starts = _starts(part, frames)
         loops = compiled_blocks.depthwise(max(p for p in PIXELS if p <= J), part.step[1] * LANES)
-        sizes = (blocks, J, part.to.step[1] * LANES)
-        made = Pass(loops, packed, padded(bias, blocks), np.array(moves, np.int64), *starts, sizes, frames.all)
+        sizes = (blocks, J, part.to.step[1] * LANES, packed[0].size)
+        made = Pass(loops, packed.reshape(-1), padded(bias, blocks), np.array(moves, np.int64), *starts, sizes,
+                    frames.all)
         done.append(_checked(made, part, LANES, blocks))
     return done
-
-
-PIXELS = (1, 4, 7, 14)  # cells that one register block of a depthwise convolution computes
 
 
 def _packed(weight: Array, part: Taps, source: Frame) -> tuple[int, list[int], Array]:
@@ -231,7 +241,7 @@ def _cut(cells: int) -> tuple[int, IntArray]:
 
 def _checked(made: Pass, part: Taps, L: int, blocks: int) -> Pass:
     """Return the pass if all its tables stay inside its frames."""
-    B, J, apart = made.sizes
+    B, J, apart, _ = made.sizes
     source, *written = made.frames
     zero = np.zeros(1, np.int64)
     expect_inside("x", source, made.x_lines, made.taps, (J - 1) * part.step[1] * source.lanes + L, blocks)
@@ -241,32 +251,3 @@ def _checked(made: Pass, part: Taps, L: int, blocks: int) -> Pass:
             raise ShapeError(f"{name}: expected {len(made.x_lines)} lines, got {len(starts)}")
         expect_inside(name, frame, starts, zero, (J - 1) * apart + LANES, B)
     return made
-
-
-@cache
-def register_block(cells: int, blocks: int) -> Pair:
-    """Return how many cells of a line, and blocks of channels of y, one register block sums.
-
-    The best of those that fit the registers is the one that computes the fewest cells twice at the end of a line, then
-    the one that loads least for a multiplication.
-    """
-    fitting = [(p, q) for p, q in register_blocks() if p <= cells and q <= blocks]
-
-    def cost(shape: Pair) -> float:
-        p, q = shape
-        tiles = -(-cells // p) * -(-blocks // q)
-        return tiles * (max(p * q, 8) + 0.15 * p + 0.6 * q + 1)
-
-    return min(fitting, key=cost)
-
-
-@cache
-def register_blocks() -> tuple[Pair, ...]:
-    """Return the register blocks for this processor: P cells times Q blocks of sums, and room for the factors."""
-    from llvmlite import binding
-    from numba import config
-
-    features = config.CPU_FEATURES if config.CPU_FEATURES is not None else binding.get_host_cpu_features().flatten()
-    if "+avx512f" in features:  # 32 registers, each a whole vector
-        return ((14, 2), (14, 1), (7, 3), (7, 2), (7, 1), (16, 1), (4, 1), (1, 1))
-    return ((6, 1), (5, 1), (4, 1), (2, 1), (1, 1))  # 16 of half a vector (AVX2), or 32 of a quarter (NEON)

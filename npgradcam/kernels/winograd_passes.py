@@ -20,7 +20,8 @@ from npgradcam.typing import Array, IntArray, Pair, Quad
 from . import compiled_winograd, rooms, winograd
 from .compiled_blocks import threads
 from .frames import LANES, Frame, aligned
-from .passes import Frames, apart, flat, padded, register_block
+from .passes import Frames, apart, flat, padded
+from .register_blocks import register_block
 
 OWN, SHARED = 280_000, 3_600_000  # numbers in V and its product: for one core's cache, and for the one all share
 
