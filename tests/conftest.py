@@ -12,8 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "passive")  # test processes share the 
 
 import pytest
 from hypothesis import HealthCheck, settings
-
-from npgradcam import kernels
+from warm import compile_all
 
 SUPPRESSED = [HealthCheck.too_slow, HealthCheck.data_too_large]
 settings.register_profile("ci", max_examples=40, deadline=None, derandomize=True, database=None,
@@ -42,4 +41,4 @@ def warm(tmp_path_factory: pytest.TempPathFactory) -> None:
     with (shared or tmp_path_factory.getbasetemp()).joinpath("compiling.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for dtype in ("float32", "float64"):
-            kernels.warmup(dtype)
+            compile_all(dtype)

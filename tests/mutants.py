@@ -74,11 +74,11 @@ class Hunt:
         self.skipped |= report.skipped
 
     def pytest_runtestloop(self, session: Any) -> bool:
-        import npgradcam.kernels
+        from warm import compile_all
 
         self.items = {item.nodeid: item for item in session.items}
         for dtype in ("float32", "float64"):
-            npgradcam.kernels.warmup(dtype)
+            compile_all(dtype)
         gc.collect()
         gc.freeze()
         self.took, self.reached = self.coverage()

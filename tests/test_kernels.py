@@ -367,11 +367,6 @@ def test_winners_of_another_batch_or_layer_are_refused() -> None:
             pool.backward(np.ones((rows, 1, 2, 2)), (index, shape))
 
 
-def test_a_second_warmup_compiles_nothing() -> None:
-    kernels.warmup("float64")
-    assert kernels.warmup("float64").compiled == 0
-
-
 @needs_imagenet
 def test_an_explanation_of_a_photograph_is_bitwise_the_same_for_one_and_two_threads() -> None:
     net, most = lite0("float32"), numba.get_num_threads()

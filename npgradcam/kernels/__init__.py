@@ -17,12 +17,12 @@ from npgradcam.typing import Array, IntArray, Pair, Quad, Shape
 from . import definition, geometry
 from .compilation import Compilation, compilation
 from .geometry import Store
-from .session import Backend, backend, in_session, session, vectorised, warmup
+from .session import Backend, backend, in_session, session, vectorised
 
 __all__ = [
     "Backend", "Compilation", "Padding", "Store",
     "add", "compilation", "correlate2d", "correlate2d_adjoint", "correlate2d_weight", "gate", "geometry",
-    "linear", "linear_adjoint", "max_pool2d", "max_pool2d_adjoint", "resolve", "session", "vectorised", "warmup",
+    "linear", "linear_adjoint", "max_pool2d", "max_pool2d_adjoint", "resolve", "session", "vectorised",
 ]
 
 Padding = Quad | Literal["same", "same_lower"]

@@ -73,19 +73,21 @@ def own_folder() -> Path | None:
 
 @contextmanager
 def kept() -> Iterator[bool]:
-    """Whether Numba keeps the functions that are decorated in this block; it then keeps them in that folder."""
+    """Whether Numba keeps the functions that are decorated in this block; it then keeps them in that folder.
+
+    Code that checks its indices has a folder inside: Numba does not tell it from code that does not.
+    """
     from numba import config
 
     with _lock:
-        if config.CACHE_DIR:  # the user's NUMBA_CACHE_DIR
-            yield True
-            return
-        folder = own_folder()
+        given = config.CACHE_DIR  # the user's NUMBA_CACHE_DIR
+        folder = Path(given) if given else own_folder()
         if folder is None:
             yield False
             return
-        config.CACHE_DIR = str(folder)  # read when a function is decorated; other people's functions are not moved
+        # read when a function is decorated; other people's functions are not moved
+        config.CACHE_DIR = str(folder / "checked" if config.BOUNDSCHECK else folder)
         try:
             yield True
         finally:
-            config.CACHE_DIR = ""
+            config.CACHE_DIR = given

@@ -11,24 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import cache
 
-from numba import config, njit, prange
+from numba import njit, prange
 
-from . import emitter
-from .compiled import _compile
 from .emitter import VERSION
 from .frames import LANES
+from .jit import compiled
 from .vector import dot_rows, largest, multiply, pay_largest, scale
-
-
-def compiled(loops: Callable[..., None]) -> Callable[..., None]:
-    """Compile when first called; the checked build runs on one thread, where an exception can leave the loop."""
-    checked: Callable[..., None] = njit(nogil=True)(loops) if emitter.CHECKED else _compile(loops)
-    return checked
-
-
-def threads() -> int:
-    """Return how many threads may run a loop: each has a number below."""
-    return int(config.NUMBA_NUM_THREADS)
 
 
 @cache

@@ -8,9 +8,9 @@ from functools import cache
 import numpy as np
 from numba import get_thread_id, prange
 
-from .compiled_blocks import compiled
 from .emitter import VERSION
 from .frames import LANES
+from .jit import compiled
 from .vector import multiply
 from .vector_tiles import store_tile, transform_tile
 

@@ -90,9 +90,9 @@ def threads(launches: int = 300) -> Threads:
 def _parallel_loop() -> Callable[..., None]:
     from numba import prange
 
-    from .compiled import _compile
+    from .jit import compiled
 
-    @_compile
+    @compiled
     def nothing(x):  # type: ignore[no-untyped-def]
         for i in prange(len(x)):
             x[i] = i

@@ -13,15 +13,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, wraps
-from time import perf_counter
 from types import ModuleType
-from typing import Any, Literal, NamedTuple, TypeVar, cast
-
-import numpy as np
+from typing import Any, Literal, TypeVar, cast
 
 from npgradcam.errors import MissingPackageError, NpGradcamError
 
-from . import definition, geometry
+from . import definition
 
 Backend = Literal["auto", "numba", "numpy"]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -187,41 +184,3 @@ def _forked() -> None:
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
     os.register_at_fork(after_in_child=_forked)
-
-
-class Warmup(NamedTuple):
-    """What `warmup` did.
-
-    Attributes
-    ----------
-    seconds : float
-        Wall time.
-    compiled : int
-        How many kernels had to be compiled; 0: all came from the cache.
-    kept : bool
-        Whether the next process finds them in a cache; if not, set NUMBA_CACHE_DIR to a folder that can be written.
-    """
-
-    seconds: float
-    compiled: int
-    kept: bool
-
-
-def warmup(dtype: str = "float32", name: Backend = "auto") -> Warmup:
-    """Load every compiled kernel for one dtype, compiling those that are not in Numba's cache on disk yet."""
-    start = perf_counter()
-    kernels = choose(name)
-    if kernels is definition:
-        return Warmup(perf_counter() - start, 0, True)
-    before = kernels.cache_misses()
-    shapes = ((1, 2, 4, 4), (2, 2, 3, 3), (2, 1, 3, 3), (2, 2, 1, 1))
-    x, wide, deep, point = (np.ones(shape, dtype) for shape in shapes)
-    pair, sizes = (1, 1), (2, 2)
-    with session(name):
-        for weight, groups in ((wide, 1), (deep, 2), (point, 1)):
-            y = kernels.correlate2d(x, weight, pair, pair, groups, sizes, geometry.Store())
-            kernels.correlate2d_adjoint(y, weight, pair, pair, groups, (4, 4))
-        kernels.gate(y, y, 0.0, np.inf, True, True)
-        y, index = kernels.max_pool2d(x, (3, 3), pair, pair, sizes)
-        kernels.max_pool2d_adjoint(y, index, (4, 4))
-    return Warmup(perf_counter() - start, kernels.cache_misses() - before, kernels.is_kept())

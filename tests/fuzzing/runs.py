@@ -13,9 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from warm import compile_all
+
 from fuzzing.doors import DOORS, sentence
 from fuzzing.guard import Guard
-from npgradcam import kernels
 from npgradcam.errors import NpGradcamError
 
 CHUNK = 1000  # inputs for each process
@@ -107,7 +108,7 @@ def _child(kind: str, make: Make, inputs: Sequence[int], judge: Judge, board: Bo
         suffix, door = DOORS[kind]
         path = folder / f"{os.getpid()}{suffix}"
         if kind == "compiled":
-            kernels.warmup()
+            compile_all("float32")
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
         guard = Guard(folder, compiles=kind == "compiled")
         with report.open("w", encoding="utf-8") as file:
