@@ -146,6 +146,20 @@ def test_cam_is_z_times_grad_cam_on_reference_photographs(dtype):
     assert_cam_is_z_times_grad_cam(lite0(dtype), shared_images(4, dtype), LIMITS[dtype])
 
 
+def test_below_global_pooling_alpha_is_the_weight_over_z_and_elsewhere_the_mean_of_what_differs():
+    """dy/dA^k = w_k / Z in every cell, so its mean is that number to the last bit; before that, cells differ."""
+    random = np.random.default_rng(0)
+    conv = Conv2d(random.standard_normal((5, 3, 3, 3)), np.zeros(5), padding="same")
+    head = Linear(random.standard_normal((4, 5)), np.zeros(4))
+    net = Network.sequential([("conv", conv), ("relu", ReLU()), ("pool", GlobalAvgPool2d()), ("flat", Flatten()),
+                              ("head", head)], dtype="float64")
+    x = random.standard_normal((1, 3, 7, 6))
+    assert (ng.grad_cam(net, x, target=[[0, 3]], layer="relu").alpha == head.weight[[0, 3]] / 42).all()
+    e = ng.grad_cam(net, x, target=[[0, 3]], layer="conv")
+    np.testing.assert_allclose(e.alpha, e.gradients.sum(axis=(2, 3)) / 42, rtol=1e-13)
+    assert np.ptp(e.gradients, axis=(2, 3)).all()
+
+
 def test_cam_on_another_head_says_what_stands_in_the_way_and_names_grad_cam():
     with pytest.raises(NoCamHeadError, match=r"Linear 'fc2' after ReLU 'relu1'.*Grad-CAM"):
         ng.cam(flat_net(7, 10), pictures())

@@ -106,3 +106,15 @@ def test_a_linear_layer_is_read_row_by_row() -> None:
             x, weight, signal = (random.standard_normal(shape).astype(dtype) for shape in ((n, c), (o, c), (n, o)))
             assert abs(kernels.linear(x, weight) - x @ weight.T).max() < limit * 10 * np.sqrt(c)
             assert abs(kernels.linear_adjoint(signal, weight) - signal @ weight).max() < limit * 10 * np.sqrt(o)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_a_signal_of_one_class_is_its_row_of_the_weights_to_the_last_bit(dtype: str) -> None:
+    """With one row for each class, W itself; and rows that nobody asked for are not read: here they are NaN."""
+    from npgradcam import kernels
+
+    weight = np.random.default_rng(0).standard_normal((130, 70)).astype(dtype)
+    assert (kernels.linear_adjoint(np.eye(130, dtype=dtype), weight) == weight).all()
+    weight[2::3] = np.nan
+    asked = np.eye(130, dtype=dtype)[0::3]
+    assert (kernels.linear_adjoint(asked, weight) == weight[0::3]).all()

@@ -39,7 +39,7 @@ def linear(x: Array, weight: Array) -> Array:
 def linear_adjoint(signal: Array, weight: Array) -> Array:
     """Compiled twin of `definition.linear_adjoint`."""
     dx = np.zeros((len(signal), weight.shape[1]), signal.dtype)
-    if len(signal) < 4 * FEW:
+    if len(signal) < 4 * FEW or 16 * np.count_nonzero(signal) < signal.size:  # of a thousand classes, each its own
         share = -(-weight.shape[1] // available())
         _linear_adjoint(signal, weight, dx, max(512, -(-share // 64) * 64))
     else:

@@ -11,7 +11,7 @@ from npgradcam.models import Model
 from npgradcam.network import Network
 from npgradcam.typing import Array
 
-from .grad_cam import grad_cam, maps_and_gradients, weighted_sum
+from .grad_cam import grad_cam, maps_and_gradients, mean_over_cells, weighted_sum
 from .records import COUNTERFACTUAL, ClassActivationMap
 from .start import Images, Score
 
@@ -49,6 +49,6 @@ def counterfactual_of(e: ClassActivationMap) -> ClassActivationMap:
     """Return the counterfactual of what Grad-CAM's record holds."""
     _, dA = maps_and_gradients(e)  # dy^c/dA^k_ij                         (R, K, I, J)
 
-    alpha = -dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij -dy^c/dA^k_ij
+    alpha = -mean_over_cells(dA)  # alpha^c_k = 1/Z sum_ij -dy^c/dA^k_ij
     signed_cam = weighted_sum(alpha, e.activations, e.image)  # sum_k alpha^c_k A^k
     return replace(e, method=COUNTERFACTUAL, alpha=alpha, signed_cam=signed_cam, cam=np.maximum(signed_cam, 0))

@@ -79,11 +79,18 @@ def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: st
     dA = network_of(net).backward(tape, row.seed, down_to=layer, image=row.image)
     dA = dA.transpose(order)  # dy^c/dA^k_ij                                                 (R, K, I, J)
 
-    alpha = dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij dy^c/dA^k_ij                      eq. (1)
+    alpha = mean_over_cells(dA)  # alpha^c_k = 1/Z sum_ij dy^c/dA^k_ij                       eq. (1)
     signed_cam = weighted_sum(alpha, A, row.image)  # sum_k alpha^c_k A^k
     cam = np.maximum(signed_cam, 0)  # L^c = ReLU( sum_k alpha^c_k A^k )                     eq. (2)
     return ClassActivationMap(**about(net, tape, row, "grad-cam"), layer=layer, activations=A, gradients=dA,
                               alpha=alpha, signed_cam=signed_cam, cam=cam)
+
+
+def mean_over_cells(dA: Array) -> Array:
+    """1/Z sum_ij dA_ij, Z = I J: (R, K, I, J) -> (R, K)."""
+    one_number = dA.strides[2:] == (0, 0)  # below global average pooling, every cell of a map is the same number
+    mean: Array = dA[:, :, 0, 0] if one_number else dA.mean(axis=(2, 3))
+    return mean
 
 
 def weighted_sum(alpha: Array, activations: Array, image: IntArray) -> Array:
