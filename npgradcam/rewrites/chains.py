@@ -25,7 +25,7 @@ from .blocked import BlockedConv
 from .blocked_pictures import BlockedMaxPool, BlockedMean, Packed, Unpacked
 from .fold import replace_nodes
 
-TOGETHER = 16  # images: enough to read the weights seldom, few enough for memory that is still in the cache
+TOGETHER = 8  # images: enough to read the weights seldom, few enough for pictures that are still in the cache
 MOST = 2**26  # bytes of pictures that a chain holds for the next image
 
 _INSIDE = (Packed, BlockedConv, BlockedMaxPool)
