@@ -57,6 +57,11 @@ class Frame(NamedTuple):
         """Whether the rows follow one another without zeros between."""
         return self.left == self.right == 0
 
+    @property
+    def has_zeros(self) -> bool:
+        """Whether there are zeros around the picture."""
+        return any((self.top, self.left, self.bottom, self.right))
+
     def at(self, row: int | IntArray, column: int) -> int | IntArray:
         """Return where a cell of the picture lies in its block; rows and columns below 0 are zeros around it."""
         return (self.top + row) * self.row + (self.left + column) * self.lanes

@@ -15,8 +15,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from npgradcam.kernels import blocks, rooms
-from npgradcam.kernels.frames import Frame
+from npgradcam.kernels import blocks
 from npgradcam.layers import Layer
 from npgradcam.topology import Node, Topology
 from npgradcam.typing import Array, Shape
@@ -24,9 +23,10 @@ from npgradcam.typing import Array, Shape
 from .blocked import BlockedConv
 from .blocked_pictures import BlockedMaxPool, BlockedMean, Packed, Unpacked
 from .fold import replace_nodes
+from .shared_memory import Use, settled
 
 TOGETHER = 8  # images: enough to read the weights seldom, few enough for pictures that are still in the cache
-MOST = 2**26  # bytes of pictures that a chain holds for the next image
+MOST = 2**27  # bytes of pictures that a chain holds for the next image
 
 _INSIDE = (Packed, BlockedConv, BlockedMaxPool)
 _LAST = (BlockedConv, BlockedMaxPool, BlockedMean, Unpacked)
@@ -143,39 +143,21 @@ class Chain(Layer):
         return Lock()
 
     def _prepare(self, sizes: tuple[int, ...]) -> _Ready:
-        """Settle where every picture lies, and make the calls. A picture that nobody reads any longer makes room."""
+        """Settle where every picture lies, and make the calls."""
+        steps = (*self.packed, *self.nodes)
+        last = {name: step for step, node in enumerate(steps) for name in node.inputs}
+        images = dict(zip((node.name for node in self.packed), sizes, strict=True))
+        for node in self.nodes:
+            images[node.name] = images[node.inputs[0]]
+        frames = [(n.layer.at if isinstance(n.layer, Packed) else n.layer.target).value  # type: ignore[attr-defined]
+                  for n in steps[:-1]]
+        uses = [Use(frame, images[n.name], last[n.name]) for n, frame in zip(steps[:-1], frames, strict=True)]
+        arrays, taken = settled(uses)
+        pictures = {node.name: x for node, x in zip(steps[:-1], arrays, strict=True)}
         calls: list[Callable[[], None]] = []
-        free: list[tuple[Frame, Array]] = []
-        made: list[Array] = []
-        pictures: dict[str, Array] = {}
-        frames: dict[str, Frame] = {}
-        last = {name: node.name for node in self.nodes for name in node.inputs}
-
-        def place(node: Node, frame: Frame, images: int) -> Array:
-            y = _place(frame, images, free, made)
-            if rooms.is_large(y.size):  # another frame may have had this memory: its zeros are there no longer
-                calls.append(partial(frame.clear_around, y))
-            pictures[node.name], frames[node.name] = y, frame
-            return y
-
-        for node, images in zip(self.packed, sizes, strict=True):
-            place(node, node.layer.at.value, images)  # type: ignore[attr-defined]
-        for node in self.nodes[:-1]:
-            xs = [pictures[name] for name in node.inputs]
-            y = place(node, node.layer.target.value, len(xs[0]))  # type: ignore[attr-defined]
-            calls += node.layer.calls(y, *xs)  # type: ignore[attr-defined]
-            free += [(frames[name], pictures[name]) for name in dict.fromkeys(node.inputs) if last[name] == node.name]
-        return _Ready(calls, pictures, sum(x.nbytes for x in made))
-
-
-def _place(frame: Frame, images: int, free: list[tuple[Frame, Array]], made: list[Array]) -> Array:
-    """Return room for pictures in a frame: that of one which nobody reads any longer, or of its own."""
-    need = images * frame.image
-    same = [n for n, (other, x) in enumerate(free) if other == frame and len(x) == images]
-    if same:
-        return free.pop(same[-1])[1]
-    other = rooms.fitting([x.size for _, x in free], need)
-    if other is not None:
-        return free.pop(other)[1].reshape(-1)[:need].reshape(frame.shape(images))
-    made.append(rooms.picture(frame, images))
-    return made[-1]
+        for node, use, y in zip(steps[:-1], uses, arrays, strict=True):
+            if use.clears:
+                calls.append(partial(use.frame.clear_around, y))
+            if not isinstance(node.layer, Packed):
+                calls += node.layer.calls(y, *(pictures[name] for name in node.inputs))  # type: ignore[attr-defined]
+        return _Ready(calls, pictures, taken)
