@@ -7,7 +7,8 @@ import numpy as np
 from npgradcam import kernels
 from npgradcam.kernels import passes, rooms, winograd, winograd_passes
 from npgradcam.kernels.frames import Frame, pack, unpack
-from npgradcam.kernels.passes import ADD, Frames
+from npgradcam.kernels.geometry import ADD
+from npgradcam.kernels.passes import Frames
 from npgradcam.kernels.taps import Window, adjoint_taps, forward_taps, halo
 
 Array = np.ndarray

@@ -257,7 +257,7 @@ def test_scipys_blas_is_loaded_when_a_kernel_needs_it_and_limited_from_then_on()
     lines = """
 import sys, numpy as np, threadpoolctl
 from npgradcam import kernels
-from npgradcam.kernels.session import load_blas
+from npgradcam.kernels.blas import load_blas
 def threads():
     return {p["filepath"]: p["num_threads"] for p in threadpoolctl.threadpool_info() if p["user_api"] == "blas"}
 with kernels.session("numpy"):

@@ -12,7 +12,8 @@ from npgradcam import kernels
 from npgradcam.errors import ShapeError
 from npgradcam.kernels import passes
 from npgradcam.kernels.frames import Frame, lines, pack, unpack, whole
-from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Frames
+from npgradcam.kernels.geometry import ADD, GATE, POSITIVE
+from npgradcam.kernels.passes import Frames
 from npgradcam.kernels.taps import Window, adjoint_together, forward_taps, halo
 
 pytest.importorskip("numba")

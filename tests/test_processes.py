@@ -155,7 +155,7 @@ def test_a_child_that_is_forked_while_another_thread_explains_does_not_hang(laye
 import threading
 from npgradcam import kernels
 from npgradcam.kernels import rooms
-locked = sys.modules["npgradcam.kernels.session"]
+locked = sys.modules["npgradcam.kernels.blas"]
 entered, leave = threading.Event(), threading.Event()
 def hold():
     with kernels.session("numba"), locked._lock, rooms._lock:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from npgradcam import kernels
 from npgradcam.errors import ShapeError
 from npgradcam.kernels import winograd
-from npgradcam.kernels.passes import ADD, GATE, POSITIVE
+from npgradcam.kernels.geometry import ADD, GATE, POSITIVE
 from npgradcam.kernels.taps import Window
 
 pytest.importorskip("numba")

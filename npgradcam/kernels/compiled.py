@@ -11,11 +11,10 @@ from numba import prange
 
 from npgradcam.typing import Array, IntArray, Pair
 
+from .blas import load_blas
 from .compiled_convolution import correlate2d, correlate2d_adjoint
 from .frames import LANES
-from .jit import compiled
-from .session import load_blas
-from .threads import available
+from .jit import compiled, threads
 
 __all__ = ["add", "correlate2d", "correlate2d_adjoint", "gate", "linear", "linear_adjoint", "max_pool2d",
            "max_pool2d_adjoint"]
@@ -40,7 +39,7 @@ def linear_adjoint(signal: Array, weight: Array) -> Array:
     """Compiled twin of `definition.linear_adjoint`."""
     dx = np.zeros((len(signal), weight.shape[1]), signal.dtype)
     if len(signal) < 4 * FEW or 16 * np.count_nonzero(signal) < signal.size:  # of a thousand classes, each its own
-        share = -(-weight.shape[1] // available())
+        share = -(-weight.shape[1] // threads())
         _linear_adjoint(signal, weight, dx, max(512, -(-share // 64) * 64))
     else:
         load_blas()

@@ -21,9 +21,9 @@ from numba import prange
 
 from npgradcam.typing import Array, IntArray, Pair
 
+from .blas import load_blas
 from .geometry import Store
 from .jit import compiled
-from .session import load_blas
 
 PIXELS = 512  # cells of y that one block computes: a block of patches stays in the cache
 TAPS = 64  # taps (c, u, v) that one task of the adjoint pays back

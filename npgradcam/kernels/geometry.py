@@ -10,6 +10,8 @@ import numpy as np
 from npgradcam.errors import ShapeError
 from npgradcam.typing import Array, Pair, Quad, Shape
 
+ADD, GATE, POSITIVE = 1, 2, 4  # what else vector code does to a sum before it is stored: bits
+
 
 class Store(NamedTuple):
     """What happens to a sum before it is stored: min(max(sum + bias, low), high).

@@ -1,4 +1,4 @@
-"""How a loop becomes machine code."""
+"""How a loop becomes machine code, and how many threads run it at the most."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def compiled(loops: Callable[..., None]) -> Callable[..., None]:
         except RuntimeError:  # the folder cannot be written: compile anew in every process
             made = njit(parallel=parallel, nogil=True)(loops)
     return made
+
+
+def threads() -> int:
+    """Return the most threads that may run a loop: each has a number below."""
+    return int(config.NUMBA_NUM_THREADS)

@@ -25,8 +25,6 @@ from .frames import LANES, Frame, Grid, aligned, expect_inside, lines, whole
 from .register_blocks import PIXELS, register_block
 from .taps import Taps
 
-ADD, GATE, POSITIVE = 1, 2, 4  # what is done while a sum is stored: bits
-
 
 @dataclass(frozen=True, eq=False)
 class Pass:

@@ -1,8 +1,4 @@
-"""Which twin of the kernels is in use, and who may use the processor's threads while it runs.
-
-One pool of threads is ours (Numba's); BLAS runs at one thread inside, because two pools on the same cores fight. The
-caller's BLAS setting is restored when the last call leaves.
-"""
+"""Which twin of the kernels is in use, and who may use the processor's threads while it runs."""
 
 from __future__ import annotations
 
@@ -18,17 +14,14 @@ from typing import Any, Literal, TypeVar, cast
 
 from npgradcam.errors import MissingPackageError, NpGradcamError
 
-from . import definition
+from . import blas, definition
 
 Backend = Literal["auto", "numba", "numpy"]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
 
 _in_use: ContextVar[ModuleType] = ContextVar("npgradcam_kernels")
-_lock = threading.RLock()
 _one_at_a_time = threading.RLock()
-_inside = 0
 _orphaned = ""  # why no compiled kernel can run in this process, where it was forked too late
-_saved: list[tuple[Any, int]] = []  # the caller's number of threads, for each BLAS library
 
 
 def backend() -> ModuleType:
@@ -95,59 +88,10 @@ def session(name: Backend = "auto") -> Iterator[None]:
         )
     token = _in_use.set(kernels)
     try:
-        with _one_blas_thread(), _alone_where_needed(kernels):
+        with blas.one_thread(), _alone_where_needed(kernels):
             yield
     finally:
         _in_use.reset(token)
-
-
-@cache
-def load_blas() -> None:
-    """Load the BLAS that compiled matrix products use: SciPy's, which costs 0.1 s that other kernels can do without.
-
-    Kernels with such a product call this first, so that from its first product on it runs at one thread as well.
-    """
-    import scipy.linalg  # noqa: F401
-
-    with _lock:
-        limited = [library.filepath for library, _ in _saved]
-        new = [library for library in _blas(True) if library.filepath not in limited] if _inside else []
-        _saved.extend((library, library.get_num_threads()) for library in new)
-        for library in new:
-            _set_threads(library, 1)
-
-
-@cache
-def _blas(scipy: bool) -> list[Any]:
-    """The BLAS libraries in this process, whether or not SciPy's is one of them by now."""
-    from threadpoolctl import ThreadpoolController
-
-    return [library for library in ThreadpoolController().lib_controllers if library.user_api == "blas"]
-
-
-@contextmanager
-def _one_blas_thread() -> Iterator[None]:
-    """First in saves the setting and sets one thread, last out restores it."""
-    global _inside
-    with _lock:
-        if _inside == 0:
-            _saved[:] = [(library, library.get_num_threads()) for library in _blas("scipy.linalg" in sys.modules)]
-            for library, _ in _saved:
-                _set_threads(library, 1)
-        _inside += 1
-    try:
-        yield
-    finally:
-        with _lock:
-            _inside = max(0, _inside - 1)
-            if _inside == 0:
-                for library, threads in _saved:
-                    _set_threads(library, threads)
-
-
-def _set_threads(library: Any, threads: int) -> None:
-    """Set it from any thread: threadpoolctl 3.8 lets only the first one, but here sessions count themselves."""
-    getattr(library, "_real_set_num_threads", library.set_num_threads)(threads)
 
 
 @contextmanager
@@ -174,12 +118,12 @@ def _forked() -> None:
 
     Numba's other pools, TBB and workqueue, start again in a child, and so does BLAS.
     """
-    global _inside, _lock, _one_at_a_time, _orphaned
-    if _inside:
+    global _one_at_a_time, _orphaned
+    if blas.forked():
         _orphaned = "while an explanation was being computed"
     elif "numba.np.ufunc.parallel" in sys.modules and _threading_layer() == "omp":
         _orphaned = _orphaned or "after OpenMP had started its threads"
-    _inside, _lock, _one_at_a_time = 0, threading.RLock(), threading.RLock()
+    _one_at_a_time = threading.RLock()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

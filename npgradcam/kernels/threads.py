@@ -15,7 +15,9 @@ def available(name: Backend = "auto") -> int:
         return 1
     from numba import config
 
-    return 1 if config.DISABLE_JIT else int(config.NUMBA_NUM_THREADS)
+    from .jit import threads
+
+    return 1 if config.DISABLE_JIT else threads()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from numba.extending import intrinsic
 
 from .emitter import LANE, emitted
 from .frames import LANES
-from .passes import ADD, GATE, POSITIVE
+from .geometry import ADD, GATE, POSITIVE
 
 
 @intrinsic(prefer_literal=True)

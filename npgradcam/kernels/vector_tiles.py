@@ -12,7 +12,7 @@ from numba.extending import intrinsic
 from . import winograd
 from .emitter import VECTOR, emitted
 from .frames import LANES
-from .passes import ADD, GATE
+from .geometry import ADD, GATE
 from .vector import passed
 
 

@@ -19,9 +19,9 @@ from npgradcam.typing import Array, IntArray, Pair, Quad
 
 from . import compiled_winograd, rooms, winograd
 from .frames import LANES, Frame, aligned
+from .jit import threads
 from .passes import Frames, apart, flat, padded
 from .register_blocks import register_block
-from .threads import available
 
 OWN, SHARED = 280_000, 3_600_000  # numbers in V and its product: for one core's cache, and for the one all share
 
@@ -119,7 +119,7 @@ class WinogradPass:
             T = max(P, own // P * P)
             taps = np.arange(C, dtype=np.int64) * T * LANES
             each = len(self.U) * ((B + C) * T * LANES + 2 * compiled_winograd.PAD)
-            room = rooms.floats(available() * each).reshape(-1, each)
+            room = rooms.floats(threads() * each).reshape(-1, each)
             compiled_winograd.by_block(self.m, P, Q)(
                 *arrays, self.U.reshape(-1), self.bias, taps, self.tiles, (len(y), B, C, T, *strides), *last, room)
             return

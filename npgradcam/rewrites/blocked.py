@@ -16,7 +16,8 @@ import numpy as np
 
 from npgradcam.kernels import passes, rooms, winograd, winograd_passes
 from npgradcam.kernels.frames import Frame, whole
-from npgradcam.kernels.passes import ADD, GATE, POSITIVE, Frames, Pass
+from npgradcam.kernels.geometry import ADD, GATE, POSITIVE
+from npgradcam.kernels.passes import Frames, Pass
 from npgradcam.kernels.taps import Taps, Window, adjoint_taps, adjoint_together, forward_taps
 from npgradcam.kernels.winograd_passes import WinogradPass
 from npgradcam.layers import Clip, Conv2d, Layer, Rectifier
