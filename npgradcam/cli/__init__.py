@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import FrameType
 
-from npgradcam.cli.parser import build_parser
+from npgradcam.cli.parser import parse
 
 USAGE, MODEL, IMAGE = 2, 3, 4
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as the shell counts a process that a signal ended
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    options = build_parser().parse_args(arguments)
+    options = parse(arguments)
     with _no_collector():
         return _command(options)
 

@@ -13,6 +13,7 @@ from npgradcam.errors import ModelFormatError, NpGradcamError, OutputExistsError
 from npgradcam.formats import read_npy, read_npz
 from npgradcam.models import Model
 from npgradcam.typing import Array
+from npgradcam.writing import expect_writable
 
 UNEXPLAINED = 5
 
@@ -20,8 +21,10 @@ UNEXPLAINED = 5
 def diagnose(options: argparse.Namespace) -> int:
     """Print what explains a map; return 5 where nothing does."""
     console = Console(options.quiet)
-    if options.picture is not None and os.path.lexists(options.picture):
-        raise OutputExistsError(f"--picture {readable(options.picture)} exists; choose another name")
+    if options.picture is not None:
+        if os.path.lexists(options.picture):
+            raise OutputExistsError(f"--picture {readable(options.picture)} exists; choose another name")
+        expect_writable(options.picture)
     given = _map(options.map)
     model = open_model(options)
     x = _input(options, model)
