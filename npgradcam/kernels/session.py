@@ -22,6 +22,7 @@ import numpy as np
 from npgradcam.errors import MissingPackageError, NpGradcamError
 
 from . import definition, geometry
+from .variables import import_numba
 
 Backend = Literal["auto", "numba", "numpy"]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -60,8 +61,7 @@ def choose(name: Backend) -> ModuleType:
     if name == "numpy":
         return definition
     try:
-        import numba
-
+        numba = import_numba()
         from . import compiled
     except ImportError as error:
         if name == "auto":
