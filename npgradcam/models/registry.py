@@ -127,5 +127,6 @@ MODELS = {
 def entry(name: str) -> Entry:
     """Return what belongs to a name, or say which names are near it."""
     if not isinstance(name, str) or name not in MODELS:
-        raise ModelFormatError(f"no model {name!r}; near it: {close_matches(str(name), MODELS, limit=8)}")
+        raise ModelFormatError(f"no model {name!r}; near it: {close_matches(str(name), MODELS, limit=8)}; "
+                               "`npgradcam models` lists all")
     return MODELS[name]
