@@ -77,7 +77,13 @@ def close_matches(name: str, names: Iterable[str], limit: int = 5) -> str:
     >>> close_matches("Stem", ["stem.conv.weight", "block", "head"])
     'stem.conv.weight'
     """
+    names = list(names)
+    return ", ".join(nearest(name, names, limit) or names[-limit:]) or "none"
+
+
+def nearest(name: str, names: Iterable[str], limit: int = 5) -> list[str]:
+    """Return those of `names` that are near a name, the nearest first; as `close_matches` finds them."""
     folded = {each.casefold(): each for each in names}
     wanted = name.casefold()
     near = get_close_matches(wanted, folded, n=limit) or [each for each in folded if wanted and wanted in each][:limit]
-    return ", ".join(folded[each] for each in near or list(folded)[-limit:]) or "none"
+    return [folded[each] for each in near]

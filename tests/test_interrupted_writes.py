@@ -117,7 +117,8 @@ def test_a_device_is_not_replaced_and_a_full_one_for_results_is_a_sentence(tmp_p
         with open("/dev/full", "w") as full:
             done = subprocess.run([sys.executable, "-m", "npgradcam", "layers", *SMALL], stdout=full, text=True,
                                   stderr=subprocess.PIPE, cwd=ROOT, check=False)
-        assert (done.returncode, done.stderr) == (2, "npgradcam: error: No space left on device\n")
+        said = "npgradcam: error: No space left on device; make room where the output goes, and the compiled kernels\n"
+        assert (done.returncode, done.stderr) == (2, said)
 
 
 # ------------------------------------------------------------------------------------------- the last step, and Ctrl-C

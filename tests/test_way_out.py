@@ -38,6 +38,12 @@ CASES = {
     "predict a.png --model ": "model '': expected a name or a file; `npgradcam models` lists the names",
     "predict a.png --model resnet": "no model 'resnet'; near it: resnet50, .*; `npgradcam models` lists all",
     "predict a.png --model SHAPES": "no model 'SHAPES'; near it: shapes;",
+    "predict ": "predict: expected a photograph, got an empty name; give its path",
+    "predict http://a/b.jpg": "predict http://a/b.jpg: expected a photograph on this machine, .*; download it first",
+    "diagnose good.npy": "expected a photograph or an .npy file .*, got none; give its path, or --sample NAME",
+    "diagnose good.npy a.png --class 1 --class 2": r"--class: expected one, or one for each image \(1\), got 2",
+    "predict a.png --model nonsense": "no model 'nonsense'; `npgradcam models` lists all",
+    "reference /proc/pack": "cannot write /proc/pack: .*; make room, or choose another folder",
     "predict pipe.npy": "'pipe.npy': .*, got a device or a pipe; write it to a file first",
     "explain a.png --class tirangle": r"no class 'tirangle'; near it: triangle \(2\); or take the index, 0 to 3",
     "explain a.png --class zzz": "no class 'zzz'; take the index, 0 to 3",
@@ -72,7 +78,7 @@ def test_it_says_what_came_and_the_way_out(files, monkeypatch, capsys, asked):
     monkeypatch.chdir(files)
     words = asked.split(" ")
     named = [] if "--model" in words else ["--model", "shapes"]
-    code = main([*words, *named, "--backend", "numpy"])
+    code = main(words if words[0] == "reference" else [*words, *named, "--backend", "numpy"])
     printed = capsys.readouterr()
     assert code in (2, 3, 4)
     assert (printed.out, printed.err.count("\n")) == ("", 1)

@@ -79,8 +79,10 @@ def _sentence(error: Exception) -> tuple[str, int]:
     if isinstance(error, errors.NpGradcamError):
         return str(error), USAGE
     if isinstance(error, OSError):
-        where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror or error}{where}", USAGE
+        said = error.strerror or error
+        if error.filename:
+            return f"{error.filename}: {said}; check the path, its permissions and the room there", USAGE
+        return f"{said}; make room where the output goes, and the compiled kernels", USAGE
     told = str(error).splitlines() or [""]
     if isinstance(error, MemoryError):
         return f"not enough memory ({told[0]}); take a smaller picture or network", USAGE
