@@ -90,8 +90,8 @@ def add_printing(p: Parser, json_help: str) -> None:
 def add_quiet(p: argparse._ActionsContainer) -> None:
     """Let a command print less; what that means is the same everywhere."""
     p.add_argument("--quiet", action="store_true",
-                   help="no progress and no notes: print only errors and results, and of results that a file has only "
-                        "what --json or --text asks for")
+                   help="no progress and no notes, only errors and results; a result that a file has is printed only "
+                        "where --json or --text asks for it")
 
 
 def a_method(text: str) -> str:
