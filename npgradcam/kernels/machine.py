@@ -88,7 +88,8 @@ def threads(launches: int = 300) -> Threads:
 
 
 def _parallel_loop() -> Callable[..., None]:
-    prange = import_numba().prange
+    from numba import prange
+
     from .compiled import _compile
 
     @_compile
@@ -139,6 +140,7 @@ class Cache(NamedTuple):
 
 def kernel_cache() -> Cache:
     """Return where the kernels of this package are kept for the next process."""
+    import_numba()
     stats: Any = getattr(_parallel_loop(), "stats", None)
     if stats is None or stats.cache_path is None:
         return Cache(None, False, 0, 0)
