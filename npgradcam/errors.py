@@ -66,13 +66,24 @@ class OutputExistsError(NpGradcamError, FileExistsError):
 
 
 def close_matches(name: str, names: Iterable[str], limit: int = 5) -> str:
-    """Return the nearest of `names` as text for an error message, or all of them where there are few.
+    """Return the nearest of `names` as text for an error message, or the last ones where none is near.
+
+    Upper and lower case are the same; a part of a name is near it.
 
     Examples
     --------
     >>> close_matches("relu9", ["conv1", "relu1", "relu2"])
     'relu2, relu1'
+    >>> close_matches("Stem", ["stem.conv.weight", "block", "head"])
+    'stem.conv.weight'
     """
     names = list(names)
-    near = get_close_matches(name, names, n=limit) or names[-limit:]
-    return ", ".join(near) if near else "none"
+    return ", ".join(nearest(name, names, limit) or names[-limit:]) or "none"
+
+
+def nearest(name: str, names: Iterable[str], limit: int = 5) -> list[str]:
+    """Return those of `names` that are near a name, the nearest first; as `close_matches` finds them."""
+    folded = {each.casefold(): each for each in names}
+    wanted = name.casefold()
+    near = get_close_matches(wanted, folded, n=limit) or [each for each in folded if wanted and wanted in each][:limit]
+    return [folded[each] for each in near]

@@ -147,7 +147,8 @@ def _read_file(source: str | os.PathLike[str]) -> bytes:
         if stat.S_ISDIR(mode):
             raise ImageError(f"{name}: {_EXPECTED}, got a folder; give the files in it one by one")
         if not stat.S_ISREG(mode):
-            raise ImageError(f"{name}: {_EXPECTED}, got a device or a pipe; pass an open file or its bytes")
+            raise ImageError(f"{name}: {_EXPECTED}, got a device or a pipe; write it to a file first (in Python, give "
+                             "an open file or its bytes)")
         with Path(source).open("rb") as file:
             return file.read(MAX_BYTES + 1)
     except ImageError:

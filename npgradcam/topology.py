@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError, UnsupportedOperatorError, close_matches
 from npgradcam.layers import Computed, Layer, LogSoftmax, Sigmoid, Softmax
 from npgradcam.layers.checking import expect_room
+from npgradcam.layers.room import Room
 from npgradcam.typing import Shape
 
 Found = TypeVar("Found")
@@ -146,9 +147,10 @@ class Topology:
 
     def _survey(self, given: tuple[tuple[str, Shape], ...]) -> dict[str, Shape | NDArray[Any]]:
         known: dict[str, Shape | NDArray[Any]] = dict(given)
+        room = Room(sum(array.size for node in self.nodes for array in node.layer.arrays.values()))
         for node in self.nodes:
             with named(node):
-                known[node.name] = outcome(node.layer, [known[name] for name in node.inputs])
+                known[node.name] = outcome(node.layer, [known[name] for name in node.inputs], room)
         return known
 
     def layers(self, images: Shape | Mapping[str, Shape]) -> dict[str, Layer]:
@@ -231,9 +233,11 @@ def _kind(layer: Layer) -> str:
     return layer.kind if isinstance(layer, Computed) else type(layer).__name__
 
 
-def outcome(layer: Layer, known: list[Shape | NDArray[Any]]) -> Shape | NDArray[Any]:
-    """Return the shape of a layer's output; the output itself where the inputs' shapes alone decide it."""
+def outcome(layer: Layer, known: list[Shape | NDArray[Any]], room: Room) -> Shape | NDArray[Any]:
+    """Return the shape of a layer's output; the output itself where the inputs' shapes alone decide it, with `room`."""
     if layer.reads_shapes or all(isinstance(x, np.ndarray) for x in known):
+        if known and not layer.reads_shapes:  # else it is held already, or as short as a shape
+            room.ask(layer, known)
         # a stand-in has a shape, and no memory of its own
         values = (x if isinstance(x, np.ndarray) else np.broadcast_to(np.float32(0), x) for x in known)
         return np.asarray(layer.forward(*values)[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -45,10 +46,7 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     ['a.txt']
     """
     path = Path(path)
-    if not path.parent.is_dir():
-        raise NoFolderError(f"{path}: there is no folder {path.parent} to write into; make it first")
-    if path.exists() and not path.is_file():  # a folder, or a device, which must not be replaced either
-        raise NotWrittenError(f"{path} is something else than a file; choose another place")
+    _expect_place(path)
     part = path.with_name(f".{uuid4().hex}.part")
     try:
         with part.open("xb") as file:
@@ -60,6 +58,44 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
         raise not_written(path, error) from error
     finally:
         part.unlink(missing_ok=True)
+
+
+def expect_writable(path: str | os.PathLike[str]) -> None:
+    """Raise what `whole_file` would raise, before the work is done and without a trace.
+
+    Parameters
+    ----------
+    path : str or Path
+        The file that is to be written later; a file that is there stays as it is.
+
+    Raises
+    ------
+    NoFolderError, NotWrittenError
+        As `whole_file`.
+    """
+    from tempfile import TemporaryFile
+
+    path = Path(path)
+    _expect_place(path)
+    try:
+        with TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise not_written(path, error) from error
+
+
+def _expect_place(path: Path) -> None:
+    """Refuse a path where no file can be."""
+    try:
+        mode = path.stat().st_mode if path.parent.is_dir() else None
+    except FileNotFoundError:  # nothing is there yet
+        return
+    except OSError as error:  # a name that is too long
+        raise not_written(path, error) from error
+    if mode is None:
+        raise NoFolderError(f"{path}: there is no folder {path.parent} to write into; make it first")
+    if not stat.S_ISREG(mode):  # a folder, or a device, which must not be replaced either
+        raise NotWrittenError(f"{path} is something else than a file; choose another place")
 
 
 def not_written(path: Path, error: OSError, way_out: str = "choose another place") -> NotWrittenError:

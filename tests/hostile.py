@@ -6,6 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,12 @@ from picture_files import PICTURES
 from safetensors_files import BAD_HEADERS, FOUR, about, packed
 from zip_files import BAD_ZIPS
 
+from npgradcam import save
+from npgradcam.images import preset
+from npgradcam.layers import Constant, ConstantOfShape, Flatten, Linear
+from npgradcam.models import Labels, Model
+from npgradcam.network import Network, Node
+
 EITHER = ""  # it may load, as no picture has come yet
 
 
@@ -25,6 +32,18 @@ class Hostile(NamedTuple):
 
     expected: str | None
     data: bytes
+
+
+def saved(length: int, times: int = 1) -> bytes:
+    """A saved model of two kilobytes that computes `length` numbers, `times` over, where its classes are counted."""
+    sizes = Constant(np.array([length // 8, 8]))
+    made = [Node(f"ones{n}", ConstantOfShape(np.ones(1, np.float32)), ("sizes",)) for n in range(times)]
+    head = [Node("flat", Flatten(), ("input",)), Node("head", Linear(np.ones((2, 3)), np.zeros(2)), ("flat",))]
+    labels = Labels((("a",), ("b",)))
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "model.npz")
+        save(Model("m", Network((Node("sizes", sizes, ()), *made, *head)), preset("none", (1, 1)), labels), file)
+        return file.read_bytes()
 
 
 LENGTHS = {f"a header of {length} bytes": Hostile("header of at most", packed({"a": about()}, length=length))
@@ -50,7 +69,11 @@ CORPUS: dict[str, dict[str, Hostile]] = {
     "safetensors": {name: Hostile(reason, packed(header)) for name, (header, reason) in BAD_HEADERS.items()} | LENGTHS
     | {"nothing": Hostile("needs 8 bytes", b""),
     "more bytes": Hostile("complete", packed({"a": about()}, FOUR + b"\0"))},
-    "npz": {name: Hostile(re.escape(reason), archived(("a.npy", data))) for name, (reason, data) in BAD_ARRAYS.items()},
+    "npz": {name: Hostile(re.escape(reason), archived(("a.npy", data))) for name, (reason, data) in BAD_ARRAYS.items()}
+    | {"a model that computes": Hostile(None, saved(80)),
+    "a model that computes 2^28 numbers": Hostile("numbers in all", saved(2**28)),
+    "a model that computes 2^33 numbers": Hostile("numbers in all", saved(2**33)),
+    "a model that computes 2^26 numbers three times": Hostile("numbers in all", saved(2**26, 3))},
     "picture": {name: Hostile(*case) for name, case in PICTURES.items()},
     "labels": {
         "no text": Hostile("not text", b"\xff\xfe\xfa"),

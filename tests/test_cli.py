@@ -21,9 +21,10 @@ from PIL import Image
 import npgradcam as ng
 from npgradcam import figure, kernels, maps
 from npgradcam.cli import console, explain, main, pictures
+from npgradcam.cli.arguments import SAMPLES
 from npgradcam.cli.folder import folder_names
 from npgradcam.cli.manifest import CONVENTIONS
-from npgradcam.cli.parser import METHODS, OF_THE_PAPER, SAMPLES
+from npgradcam.cli.parser import METHODS, OF_THE_PAPER
 from npgradcam.kernels import definition
 from npgradcam.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
 from npgradcam.network import Network

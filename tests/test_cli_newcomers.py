@@ -21,8 +21,8 @@ from PIL import Image
 import npgradcam as ng
 from npgradcam import figure
 from npgradcam.cli import explain, main, pictures
+from npgradcam.cli.arguments import MODEL
 from npgradcam.cli.folder import default_folder
-from npgradcam.cli.parser import MODEL
 from npgradcam.errors import ModelFormatError
 from npgradcam.formats import read_checkpoint
 from npgradcam.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU

@@ -317,7 +317,7 @@ def test_a_dtype_or_backend_that_does_not_exist_is_an_error():
 
 
 def test_labels_of_another_number_of_classes_are_refused():
-    with pytest.raises(ModelFormatError, match="expected 4, one for each class, got 3"):
+    with pytest.raises(ModelFormatError, match="expected 4, one line for each class, got 3"):
         ng.load("shapes", labels=Labels.parse("abc"))
 
 

@@ -1,6 +1,9 @@
 """In a browser: every number of the page has the arithmetic that was worked out by hand in `study_net`."""
 
+from dataclasses import replace
+
 import branch_net
+import numpy as np
 import pytest
 import study_net
 import study_pages
@@ -32,7 +35,7 @@ ARITHMETIC = {
                 [["k = 0", "9", "2.11111", "19"], ["k = 1", "−18", "0.333333", "−6"], ["bias", "", "", "1"],
                  ["total", "", "", "14"]]),
     "a probability": ("open=softmax", "p = exp(y − 14) / Σ exp(y − 14),  Σ = 1.00002",
-                      [["cat", "14", "1", "0.999983"], ["cup", "3", "1.67017e−5", "1.67014e−5"]]),
+                      [["cat", "14", "0", "1", "0.999983"], ["cup", "3", "−11", "1.67017e−5", "1.67014e−5"]]),
     "a pixel": ("c=0&ij=0,0&px=1,1&open=upsample", "h: (1 + ½) · 3/4 − ½ = 0.625\nw: (1 + ½) · 3/4 − ½ = 0.625\n"
                 "1.17188 / 3.625 = 0.323276",
                 [["(0, 0)", "0.140625", "0", "0"], ["(0, 1)", "0.234375", "5", "1.17188"],
@@ -51,6 +54,29 @@ def test_each_number_has_the_arithmetic_that_a_person_would_do(page, fragment, f
 def test_the_patch_under_the_kernel_is_shown_cell_by_cell(page):
     page.open("#k=1&ij=1,1&open=A")
     assert page.rows("#terms .patch") == [["1 × 0", "3 × 1"], ["0 × −1", "1 × 0"]]
+
+
+@pytest.fixture(scope="module")
+def far_up(tmp_path_factory):
+    """The same network with scores of 1013.25 and 1013.75: e to their power is beyond the largest number."""
+    path, net = tmp_path_factory.mktemp("page") / "far.html", study_net.model()
+    *others, fc = net.network.nodes
+    far = replace(fc, layer=replace(fc.layer, bias=np.float32([1000.25, 1010.75])))
+    net = replace(net, network=replace(net.network, nodes=(*others, far)))
+    write_page(path, ng.trace(net, study_net.X, ["cat", "cup"]), name="by hand")
+    return path
+
+
+def test_probabilities_of_large_scores_are_numbers_and_follow_from_what_is_shown(driver, far_up):
+    page = Reader(driver, far_up).open("#c=1&open=softmax")
+    shown = {row[0]: [float(cell.replace("−", "-")) for cell in row[1:]] for row in page.rows()}
+    assert shown == {"cup": [1013.75, 0, 1, 0.622459], "cat": [1013.25, -0.5, 0.606531, 0.377541]}
+    assert page.pieces("softmax") == ["p1", "=e1013.75−1013.751.61", "=11.61", "=0.622459"]
+    page.open("#c=0&open=softmax")
+    assert page.pieces("softmax") == ["p0", "=e1013.25−1013.751.61", "=0.6071.61", "=0.377541"]
+    read = page.driver.execute_script("return document.body.innerText")
+    assert "NaN" not in read
+    assert "Infinity" not in read
 
 
 # the equations with the chosen numbers in the place of the letters, as text: indices come before exponents

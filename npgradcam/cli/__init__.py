@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from importlib import import_module
 from types import FrameType
 
-from npgradcam.cli.parser import build_parser
+from npgradcam.cli.parser import parse
 
 USAGE, MODEL, IMAGE = 2, 3, 4
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as the shell counts a process that a signal ended
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
-    options = build_parser().parse_args(arguments)
+    options = parse(arguments)
     with _no_collector():
         return _command(options)
 
@@ -79,8 +79,10 @@ def _sentence(error: Exception) -> tuple[str, int]:
     if isinstance(error, errors.NpGradcamError):
         return str(error), USAGE
     if isinstance(error, OSError):
-        where = f": {error.filename}" if error.filename else ""
-        return f"{error.strerror or error}{where}", USAGE
+        said = error.strerror or error
+        if error.filename:
+            return f"{error.filename}: {said}; check the path, its permissions and the room there", USAGE
+        return f"{said}; make room where the output goes, and the compiled kernels", USAGE
     told = str(error).splitlines() or [""]
     if isinstance(error, MemoryError):
         return f"not enough memory ({told[0]}); take a smaller picture or network", USAGE

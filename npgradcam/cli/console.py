@@ -20,7 +20,7 @@ class Console:
     Parameters
     ----------
     quiet : bool
-        Errors only, and what was asked for as JSON.
+        No progress and no remarks: errors and results only.
     """
 
     def __init__(self, quiet: bool = False) -> None:

@@ -13,6 +13,7 @@ from npgradcam.errors import ModelFormatError, NpGradcamError, OutputExistsError
 from npgradcam.formats import read_npy, read_npz
 from npgradcam.models import Model
 from npgradcam.typing import Array
+from npgradcam.writing import expect_writable
 
 UNEXPLAINED = 5
 
@@ -20,8 +21,10 @@ UNEXPLAINED = 5
 def diagnose(options: argparse.Namespace) -> int:
     """Print what explains a map; return 5 where nothing does."""
     console = Console(options.quiet)
-    if options.picture is not None and os.path.lexists(options.picture):
-        raise OutputExistsError(f"--picture {readable(options.picture)} exists; choose another name")
+    if options.picture is not None:
+        if os.path.lexists(options.picture):
+            raise OutputExistsError(f"--picture {readable(options.picture)} exists; choose another name")
+        expect_writable(options.picture)
     given = _map(options.map)
     model = open_model(options)
     x = _input(options, model)
@@ -57,7 +60,8 @@ def _map(text: str) -> Array:
 def _input(options: argparse.Namespace, model: Model) -> Array:
     """Return what goes into the network: of a photograph, or ready from a file."""
     if options.sample is None and options.images is None:
-        raise NpGradcamError("diagnose: expected a photograph or an .npy file with the network's input, got none")
+        raise NpGradcamError("diagnose: expected a photograph or an .npy file with the network's input, got none; give "
+                             "its path, or --sample NAME")
     if options.sample is not None and options.images is not None:
         raise NpGradcamError(f"diagnose: expected one picture, got {readable(options.images)} and the sample "
                              f"{options.sample}; leave one out")
@@ -68,5 +72,7 @@ def _classes(model: Model, asked: list[str], count: int) -> list[int] | int | No
     """Return the class of each image, one class for all, or None."""
     if not asked:
         return None
+    if len(asked) not in (1, count):
+        raise NpGradcamError(f"--class: expected one, or one for each image ({count}), got {len(asked)}; drop some")
     found = [classes_of(model, [text])[0] for text in asked]
     return found[0] if len(found) == 1 else found

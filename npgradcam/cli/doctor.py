@@ -10,6 +10,7 @@ from importlib import metadata
 from typing import Any, NamedTuple
 
 from npgradcam.cli.console import Console, as_json, readable, table
+from npgradcam.errors import NpGradcamError
 from npgradcam.kernels import machine
 
 NEEDED = ("npgradcam", "numpy", "scipy", "numba", "llvmlite", "pillow", "threadpoolctl", "tqdm")
@@ -52,6 +53,8 @@ def _tried(part: str, look: Callable[..., Finding], about: Any) -> Finding:
     except ImportError as error:
         said = f"because {' '.join(str(error).split())}; install it again: pip install --force-reinstall npgradcam"
         return Finding("missing", part, said)
+    except NpGradcamError as error:
+        return Finding("broken", part, f"because of {error}")
     except Exception as error:
         return Finding("broken", part, f"because {type(error).__name__}: {' '.join(str(error).split())[:200]}")
 

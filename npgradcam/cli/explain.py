@@ -97,7 +97,7 @@ def _plan(options: argparse.Namespace) -> Plan:
         )
     model = needs_preprocessing(open_model(options))
     layers = layers_of(model, options.layer)
-    return Plan(model, methods, strict, layers, tuple(classes_of(model, options.classes)), options.top_k)
+    return Plan(model, methods, strict, layers, tuple(classes_of(model, options.classes)), options.top_k or 1)
 
 
 def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from time import sleep
 from unicodedata import normalize
 from uuid import uuid4
 
-from npgradcam.cli.parser import MODEL
+from npgradcam.cli.arguments import MODEL
 from npgradcam.errors import NotWrittenError, NpGradcamError, OutputExistsError
 from npgradcam.formats import read_text
 from npgradcam.writing import not_written

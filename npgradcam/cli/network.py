@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from npgradcam import load
+from npgradcam.cli.arguments import MODEL
 from npgradcam.cli.console import readable
 from npgradcam.cli.folder import MAX_MANIFEST
-from npgradcam.cli.parser import METHODS, MODEL
+from npgradcam.cli.parser import METHODS
 from npgradcam.errors import (
     MissingPackageError,
     ModelFormatError,

@@ -26,9 +26,9 @@ class Photograph(NamedTuple):
 
 def photographs(options: argparse.Namespace) -> list[Photograph]:
     """Return what the command line asks for; nothing is read."""
+    for path in options.images:
+        _check_a_photograph(options.command, path)
     asked = [Photograph(Path(path), None) for path in options.images]
-    for photograph in asked:
-        _check_no_model(options.command, photograph.path)
     asked += [Photograph(images.sample(name), name) for name in options.sample]
     if not asked:
         raise NpGradcamError(
@@ -38,8 +38,14 @@ def photographs(options: argparse.Namespace) -> list[Photograph]:
     return asked
 
 
-def _check_no_model(command: str, path: Path) -> None:
-    suffix = path.suffix.lower()
+def _check_a_photograph(command: str, path: str) -> None:
+    """Refuse what is something else by its name: nothing, an address, a model."""
+    suffix = Path(path).suffix.lower()
+    if not path:
+        raise NpGradcamError(f"{command}: expected a photograph, got an empty name; give its path")
+    if "://" in path:
+        raise NpGradcamError(f"{command} {path}: expected a photograph on this machine, got an address; download it "
+                             "first")
     if suffix in (".onnx", ".npz"):
         way_out = f"--model {readable(path)}"
     elif suffix in (".pth", ".pt", ".safetensors"):

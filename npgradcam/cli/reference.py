@@ -11,7 +11,7 @@ from pathlib import Path
 
 from npgradcam.cli.console import Console, readable
 from npgradcam.errors import ModelFormatError, OutputExistsError
-from npgradcam.writing import whole_file
+from npgradcam.writing import not_written, whole_file
 
 PACK = Path(__file__).parents[1] / "reference"
 
@@ -39,14 +39,22 @@ def reference(options: argparse.Namespace) -> int:
 
 @contextmanager
 def _all_or_nothing(out: Path, names: Iterable[str]) -> Iterator[None]:
-    """If anything fails, take away the files, and the folders that were not there before."""
+    """If anything fails, take away the files, and the folders that were not there before.
+
+    Raises
+    ------
+    NotWrittenError
+        If the disk is full, or the place may not be written to.
+    """
     made = [folder for folder in (out, *out.parents) if not folder.exists()]
     try:
         yield
-    except BaseException:
+    except BaseException as error:
         with suppress(OSError):
             for name in names:
                 (out / name).unlink(missing_ok=True)
             for folder in made:
                 folder.rmdir()
+        if isinstance(error, OSError):
+            raise not_written(out, error, "choose another folder") from error
         raise

@@ -18,7 +18,7 @@ def verify(options: argparse.Namespace) -> int:
     console = Console(options.quiet)
     options.model = model_named(options)
     if len(options.classes) > 1:
-        raise NpGradcamError(f"verify: expected one --class, got {len(options.classes)}")
+        raise NpGradcamError(f"verify: expected one --class, got {len(options.classes)}; run it once for each")
     model = needs_one_input(open_model(options))
     x = input_from(model, Path(options.image)) if options.image else verification.default_images(model)
     console.computing_with(options.backend)

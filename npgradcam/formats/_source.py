@@ -56,11 +56,15 @@ def open_source(path: str | os.PathLike[str], max_bytes: int) -> Iterator[Source
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise ModelFormatError(f"{name}: there is no such file; check the path") from error
-        raise ModelFormatError(f"{name!r}: expected a model file, got an error: {_reason(error)}") from error
+        raise ModelFormatError(
+            f"{name!r}: expected a file that can be read, got {_reason(error)}; check its path and permissions"
+        ) from error
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)
-        raise ModelFormatError(f"{name}: expected a regular file, got a folder or a device")
+        folder = stat.S_ISDIR(status.st_mode)
+        got = "a folder; name a file in it" if folder else "a device or a pipe; write it to a file first"
+        raise ModelFormatError(f"{name}: expected a regular file, got {got}")
     try:
         with open(descriptor, "rb") as file:
             size = status.st_size
@@ -68,9 +72,11 @@ def open_source(path: str | os.PathLike[str], max_bytes: int) -> Iterator[Source
                 raise ModelFormatError(f"{name}: expected at most {max_bytes} bytes (max_bytes), got {size}")
             yield Source(name, size, file)
     except OSError as error:
-        raise ModelFormatError(f"{name}: the file could not be read: {_reason(error)}") from error
+        said = f"{name}: the file could not be read: {_reason(error)}; is its disk in order?"
+        raise ModelFormatError(said) from error
     except MemoryError as error:
-        raise ModelFormatError(f"{name}: the arrays of this file do not fit into memory") from error
+        said = f"{name}: the arrays of this file do not fit into memory; free some, or take a smaller model"
+        raise ModelFormatError(said) from error
 
 
 def read_text(path: str | os.PathLike[str], max_bytes: int) -> str:

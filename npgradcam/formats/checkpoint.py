@@ -66,8 +66,19 @@ def read_checkpoint(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) ->
         elif head[257:262] == b"ustar":
             source.fail("tar checkpoints are not read; load it in PyTorch and save its state_dict() again")
         else:
-            source.fail(f"expected a PyTorch checkpoint (zip or pickled stream), got {head[:8]!r} as first bytes")
+            source.fail(f"expected a PyTorch checkpoint (zip or pickled stream), got {_kind(head)}; download it again, "
+                        "or write it with torch.save(net.state_dict(), FILE)")
         return _load(source, _flatten(source, value), load, big)
+
+
+def _kind(head: bytes) -> str:
+    """Return what a file seems to be that is no checkpoint, by its first bytes."""
+    if not head:
+        return "an empty file"
+    if head.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the file itself"
+    page = head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
+    return "a web page" if page else f"{head[:8]!r} as first bytes"
 
 
 def _open_zip(source: Source) -> _Opened:

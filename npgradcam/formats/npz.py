@@ -64,7 +64,7 @@ def read_npz(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> dict[s
         for name, member in members.items():
             if not name.endswith(".npy") or not is_plain(name[:-4]):
                 source.fail(f"expected arrays (names that end in .npy), got {shown(name)}")
-            arrays[name[:-4]] = _decode(source, name, read_member(source, member))
+            arrays[name[:-4]] = _decode(source, shown(name), read_member(source, member))
         return arrays
 
 
@@ -77,7 +77,7 @@ def read_npy(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> Array:
         If the file is damaged or holds anything but numbers, truth values or a text. The message names the file.
     """
     with open_source(path, max_bytes) as source:
-        return _decode(source, "the array", source.numbers(0, source.size, "the array"))
+        return _decode(source, "its array", source.numbers(0, source.size, "the array"))
 
 
 def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> None:
@@ -122,28 +122,41 @@ def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, ArrayLike]) -> 
         raise ModelFormatError(f"{target}: expected less than 2 GiB an array and 4 GiB in all") from error
 
 
-def _decode(source: Source, name: str, data: NDArray[np.uint8]) -> Array:
+def _decode(source: Source, what: str, data: NDArray[np.uint8]) -> Array:
     """Return the array that the bytes of an .npy file describe."""
     start = 10 + int.from_bytes(data[8:10].tobytes(), "little")
     head = data[:start].tobytes()
     header = _HEADER.fullmatch(head, 10) if head.startswith(_MAGIC) and len(head) == start else None
     if header is None:
-        source.fail(f"expected numbers or text as {shown(name)}, got {head[10:80]!r}")
+        source.fail(f"expected numbers or text as {what}, got {_other(head)}; save plain real numbers with "
+                    "numpy.save or numpy.savez")
     described, fortran, sizes = (part.decode("ascii") for part in header.groups())
     shape = tuple(int(size) for size in sizes.split(",") if size)
     dtype = np.dtype(described)
     # NumPy measures an empty array by its axes that are not, and so is this one measured.
     most = math.prod(max(size, 1) for size in shape) * dtype.itemsize
     if math.prod(shape) * dtype.itemsize != len(data) - start or most > MAX_BYTES:
-        source.fail(f"{shown(name)} has {len(data) - start} bytes for {dtype} of shape {shape}")
+        source.fail(f"{what} has {len(data) - start} bytes for {dtype} of shape {shape}; is the file complete?")
     if 0 in shape:
         return np.empty(shape, dtype.newbyteorder("="))
     if dtype.kind == "b" and np.frombuffer(data, np.uint8, offset=start).max() > 1:
-        source.fail(f"{shown(name)} has truth values other than 0 and 1")
+        source.fail(f"{what} has truth values other than 0 and 1")
     if dtype.kind == "U" and not _is_text(np.frombuffer(data, f"{described[0]}u4", offset=start)):
-        source.fail(f"{shown(name)} has text that is not Unicode")
+        source.fail(f"{what} has text that is not Unicode")
     view: Array = np.ndarray(shape, dtype, data, start, order="F" if fortran == "True" else "C")
     return np.require(view, dtype.newbyteorder("="), ["C", "ALIGNED", "WRITEABLE"])  # a copy only if it must
+
+
+def _other(head: bytes) -> str:
+    """Return what the bytes of an .npy file are instead of numbers or text."""
+    if not head:
+        return "an empty file"
+    if not head.startswith(_MAGIC[:6]):
+        return f"no array but bytes that begin {head[:8]!r}"
+    described = re.match(rb"\{'descr': '([<>|=][a-zA-Z][0-9]{0,9})'", head[10:])
+    kind = described[1].decode("ascii") if described else ""
+    kinds = {"O": "Python objects, which only code could read", "c": "complex numbers", "M": "dates", "m": "times"}
+    return kinds.get(kind[1:2], f"{head[10:80]!r}")
 
 
 def _encode(where: str, name: str, value: ArrayLike) -> bytes:

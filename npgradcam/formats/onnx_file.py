@@ -65,7 +65,8 @@ def read_onnx(path: str | os.PathLike[str], max_bytes: int = MAX_BYTES) -> OnnxF
         try:
             model.ParseFromString(message)
         except Exception as error:  # protobuf's DecodeError; its text says where, not what
-            raise ModelFormatError(f"{source.name}: expected an ONNX model, got something else ({error})") from None
+            raise ModelFormatError(f"{source.name}: expected an ONNX model, got something else or a part of one "
+                                   f"({error}); download or export it again") from None
         del message
         large = {n: partial(source.numbers, offset, count, "a weight") for n, (offset, count) in payloads.items()}
         return onnx_file(model, source.name, Path(os.fspath(path)).parent, max_bytes, large)
@@ -119,7 +120,7 @@ def _check_versions(source: str, model: Any) -> None:
     """Refuse a message without a graph, and operators of versions that nobody read here."""
     graph, opset = model.graph, _opset(model)
     if not model.HasField("graph") or not (graph.node or graph.input):
-        raise ModelFormatError(f"{source}: expected an ONNX model, got no graph in it")
+        raise ModelFormatError(f"{source}: expected an ONNX model, got no graph in it; download or export it again")
     foreign = {node.domain for node in graph.node} - {"", "ai.onnx", *(f.domain for f in model.functions)}
     if not OPSETS[0] <= opset <= OPSETS[1] and not foreign:  # what is foreign is listed node by node
         raise UnsupportedOperatorError(

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from npgradcam.errors import ModelFormatError, NpGradcamError, UnsupportedOperatorError
 from npgradcam.layers import Computed, Constant, Identity, Layer
 from npgradcam.layers.checking import NoShapeYetError
+from npgradcam.layers.room import NoRoomError, Room
 from npgradcam.network import Node
 from npgradcam.topology import outcome
 from npgradcam.typing import Shape
 
-from ._room import MEASURED, Room
 from ._source import shown
 from .onnx_file import DTYPES, OnnxFile, Operation
 from .onnx_operators import Call, Operator, Recipe, find
@@ -204,16 +204,14 @@ class GraphInMaking:
         """Return the shape of a layer's output (or its value, where shapes decide it); None where that is open."""
         found: list[Known] = []
         for known in zip(*(self.known.get(source, (None,) * (1 + self.open)) for source in sources), strict=True):
-            if isinstance(layer, MEASURED) and all(isinstance(k, np.ndarray) for k in known):
-                self.room.ask(layer, list(known))
+            decided = all(k is not None for k in known)
             try:
-                found.append(None if any(k is None for k in known) else outcome(layer, list(known)))
-            except NoShapeYetError:  # it depends on numbers that arrive at run time
-                found.append(None)
-            except (NpGradcamError, ValueError, IndexError, TypeError):
-                if not self.open:
+                found.append(outcome(layer, list(known), self.room) if decided else None)
+            except (NpGradcamError, ValueError, IndexError, TypeError) as error:
+                # no shape yet: it depends on numbers that arrive at run time; open: a picture of another size may fit
+                if isinstance(error, NoRoomError) or not (self.open or isinstance(error, NoShapeYetError)):
                     raise
-                found.append(None)  # a picture of another size may fit
+                found.append(None)
         return tuple(found) or (None,)
 
     def complain(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .session import session
+from .variables import import_numba
 
 VECTORS = ("avx512f", "avx2", "avx", "sve", "neon", "fma")  # what speed hangs on, by LLVM's names
 
@@ -45,8 +46,8 @@ class Processor(NamedTuple):
 def processor() -> Processor:
     """Return what Numba compiles for."""
     from llvmlite import binding
-    from numba import config
 
+    config = import_numba().config
     has = binding.get_host_cpu_features()
     asked = None if config.CPU_NAME == "host" else config.CPU_NAME
     return Processor(binding.get_host_cpu_name(), tuple(v for v in VECTORS if has.get(v)), asked, config.CPU_FEATURES)
@@ -73,8 +74,7 @@ class Threads(NamedTuple):
 
 def threads(launches: int = 300) -> Threads:
     """Start a parallel loop that has next to nothing to do, many times, and return what that costs."""
-    import numba
-
+    numba = import_numba()
     if numba.config.DISABLE_JIT:
         return Threads("", 0.0, 1, cores())
     loop, x = _parallel_loop(), np.zeros(numba.get_num_threads(), np.float32)
@@ -140,6 +140,7 @@ class Cache(NamedTuple):
 
 def kernel_cache() -> Cache:
     """Return where the kernels of this package are kept for the next process."""
+    import_numba()
     stats: Any = getattr(_parallel_loop(), "stats", None)
     if stats is None or stats.cache_path is None:
         return Cache(None, False, 0, 0)
@@ -154,8 +155,7 @@ def kernel_cache() -> Cache:
 
 def switches() -> dict[str, bool | int]:
     """Return Numba's settings that make kernels slow, where they are set: how it would compile now."""
-    from numba import config
-
+    config = import_numba().config
     usual = {"DISABLE_JIT": 0, "BOUNDSCHECK": None, "OPT": 3, "DEBUG": 0, "DEBUGINFO_DEFAULT": 0, "LOOP_VECTORIZE": 1}
     found = {f"NUMBA_{name}": getattr(config, name) for name in usual}
     return {name: int(value) for name, value in found.items()

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar, cast
 from npgradcam.errors import MissingPackageError, NpGradcamError
 
 from . import blas, definition
+from .variables import import_numba
 
 Backend = Literal["auto", "numba", "numpy"]
 Kernel = TypeVar("Kernel", bound=Callable[..., Any])
@@ -50,8 +51,7 @@ def choose(name: Backend) -> ModuleType:
     if name == "numpy":
         return definition
     try:
-        import numba
-
+        numba = import_numba()
         from . import compiled
     except ImportError as error:
         if name == "auto":

@@ -71,7 +71,8 @@ class Labels:
             every = {name.casefold(): f"{name} ({i})" for i, names in enumerate(self.names) for name in names}
             holding = [name for name in every if wanted in name.split()]
             near = [every[name] for name in dict.fromkeys([*holding, *get_close_matches(wanted, every)])]
-            shown = f"near it: {', '.join(near[:8])}; or take the index" if near else "take the index"
+            index = f"take the index, 0 to {len(self.names) - 1}"
+            shown = f"near it: {', '.join(near[:8])}; or {index}" if near else index
             raise TargetError(f"no class {label!r}; {shown}")
         return named[0]
 

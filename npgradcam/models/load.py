@@ -133,6 +133,8 @@ _ELSEWHERE = (".h5", ".keras", ".tflite", ".pb", ".mlmodel", ".engine")  # files
 def _expect_name(name: object, suffix: str, weights: object) -> None:
     """Refuse a file where the name of an architecture is needed, with the way out."""
     text = str(name)
+    if not text.strip():
+        raise ModelFormatError(f"model {text!r}: expected a name or a file; `npgradcam models` lists the names")
     if suffix in READERS:
         raise ModelFormatError(
             f"{text}: a checkpoint does not say of which architecture; say it: load('resnet50', {text!r}), on the "
@@ -141,6 +143,9 @@ def _expect_name(name: object, suffix: str, weights: object) -> None:
     ending = Path(text).suffix.lower()
     if weights is not None and ending in (".onnx", ".npz"):
         raise ModelFormatError(f"{text}: a model file brings its own weights; leave the weights out")
+    if text not in MODELS and Path(text).is_dir():
+        raise ModelFormatError(f"{text}: expected a name, or a file that ends in .onnx or .npz, got a folder; name a "
+                               "file in it")
     if text not in MODELS and (ending in _ELSEWHERE or Path(text).exists()):
         raise ModelFormatError(f"{text}: expected a name, or a file that ends in .onnx or .npz; export it to ONNX")
 
@@ -161,6 +166,9 @@ def _weights(name: str, found: Entry, given: object) -> tuple[Weights, str]:
         source = "weights given as arrays"
         return _fitted(found, given, source), source
     path = _shipped(name, found) if given is None else Path(str(given))
+    if path.suffix.lower() == ".onnx":
+        raise ModelFormatError(f"{path}: expected weights of {name}, got a model, which brings its own architecture; "
+                               f"load({str(path)!r}), on the command line --model {path} without --weights")
     arrays = READERS.get(path.suffix.lower(), read_checkpoint)(path)
     return _fitted(found, arrays, path.name), path.name
 
@@ -222,5 +230,6 @@ def _check_labels(model: Model) -> None:
         raise ModelFormatError(f"{model.name}: the network does not fit its own input: {error}") from None
     if len(model.labels) != classes:
         raise ModelFormatError(
-            f"labels of {model.name}: expected {classes}, one for each class, got {len(model.labels)}"
+            f"labels of {model.name}: expected {classes}, one line for each class, got {len(model.labels)}; "
+            "an empty line is a class without a name"
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
-from npgradcam.errors import ModelFormatError, close_matches
+from npgradcam.errors import ModelFormatError, nearest
 from npgradcam.images import Preprocess, lite, preset
 
 from .alexnet import alexnet
@@ -127,5 +127,7 @@ MODELS = {
 def entry(name: str) -> Entry:
     """Return what belongs to a name, or say which names are near it."""
     if not isinstance(name, str) or name not in MODELS:
-        raise ModelFormatError(f"no model {name!r}; near it: {close_matches(str(name), MODELS, limit=8)}")
+        near = nearest(str(name), MODELS, limit=8)
+        said = f"near it: {', '.join(near)}; " if near else ""
+        raise ModelFormatError(f"no model {name!r}; {said}`npgradcam models` lists all")
     return MODELS[name]

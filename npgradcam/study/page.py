@@ -17,7 +17,6 @@ import numpy as np
 
 from npgradcam._version import __version__
 from npgradcam.colours import BLUE_WHITE_RED, TURBO
-from npgradcam.errors import NpGradcamError
 from npgradcam.images import Prepared
 from npgradcam.methods import InputSignal
 from npgradcam.writing import whole_file
@@ -26,6 +25,7 @@ from . import pictures, static
 from .encode import photograph_like, stored, tensor
 from .language import LANGUAGES, fill, words
 from .payload import check_cap, layer_data, network_data, predictions
+from .saved import together
 from .trace import Trace
 
 SCHEMA = 1
@@ -73,10 +73,8 @@ def write_page(path: str | os.PathLike[str], traces: Trace | Sequence[Trace], im
 def page(traces: Trace | Sequence[Trace], image: Prepared | None = None, *, name: str = "image", sha256: str = "",
          lang: str = "en", budget: int = BUDGET) -> str:
     """Return the page as text; see `write_page`."""
-    several = (traces,) if isinstance(traces, Trace) else tuple(traces)
+    several = together(traces)
     words(lang)
-    if not several or any(t.tape is not several[0].tape or t.target != several[0].target for t in several):
-        raise NpGradcamError("page: expected traces of one forward and the same classes; give trace() the same tape")
     shown, data = gather(several, image, name, sha256, lang, budget)
     return assemble(shown, data, several[0], lang)
 

@@ -137,9 +137,9 @@ const explain = {
   },
 
   softmax() {
-    const { largest, e, sum } = maths.softmax(data.logits.values), rows = data.top.map((p) => ({ cells: [p.label, p.logit, e[p.index], e[p.index] / sum] }));
+    const { largest, e, sum } = maths.softmax(data.logits.values), rows = data.top.map((p) => ({ cells: [p.label, p.logit, p.logit - largest, e[p.index], e[p.index] / sum] }));
     return { formula: `p = exp(y − ${number(largest)}) / Σ exp(y − ${number(largest)}),  Σ = ${number(sum)}`,
-      parts: [listing([say("term.class"), "y", "exp", "p"], rows)] };
+      parts: [listing([say("term.class"), "y", `y − ${number(largest)}`, "exp", "p"], rows)] };
   },
 
   logit() {

@@ -25,12 +25,18 @@ const signed = (v, first) => [...(first && v >= 0 ? [] : [sign(v < 0 ? "−" : "
 // a term with what it belongs to written under it
 const term = (v, name, kind, first) => tag("munder", [line(...signed(v, first)), tag("mtext", name, kind)]);
 
+// two numbers with as many decimals as their difference needs: 1001.37 − 1004.25, not 1000 − 1000
+const apart = (a, b) => {
+  const decimals = Math.min(20, Math.max(0, 3 - Math.floor(Math.log10(Math.abs(a - b) || 10))));
+  return [a, b].map((v) => String(Number(v.toFixed(decimals))).replaceAll("-", "−"));
+};
+
 // each gives pieces; a line may break between two of them
 const instances = {
   softmax() {
     if (!data.probabilities) return [];
     const { largest, e, sum } = maths.softmax(data.logits.values), at = data.classes[state.c].index, y = data.classes[state.c].logit;
-    return [[tag("msup", [letter("p"), C()])], [sign("="), over(tag("msup", [letter("e"), line(numeral(brief(y)), sign("−"), numeral(brief(largest)))]), numeral(brief(sum)))],
+    return [[tag("msup", [letter("p"), C()])], [sign("="), over(tag("msup", [letter("e"), line(numeral(apart(y, largest)[0]), sign("−"), numeral(apart(y, largest)[1]))]), numeral(brief(sum)))],
       [sign("="), over(numeral(brief(e[at])), numeral(brief(sum)))], [sign("="), numeral(e[at] / sum)]];
   },
 
