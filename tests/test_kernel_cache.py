@@ -124,7 +124,7 @@ def add(**variables: str) -> tuple[str, str]:
 def test_kernels_are_kept_in_the_users_folder(mine: Path) -> None:
     assert add(XDG_CACHE_HOME=str(mine), HOME=str(mine)) == ("1 True", "")
     assert (mine / "npgradcam").stat().st_mode & 0o777 == 0o700
-    assert list((mine / "npgradcam").glob("*/compiled._add-*.nbc"))
+    assert list((mine / "npgradcam").rglob("compiled._add-*.nbc"))
     assert add(XDG_CACHE_HOME=str(mine), HOME=str(mine)) == ("0 True", "")  # the next process finds them
 
 
@@ -142,5 +142,16 @@ def test_a_folder_that_cannot_be_trusted_is_left_alone_and_one_line_says_so(mine
 def test_numba_cache_dir_wins_and_is_not_looked_at(mine: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o777)
     assert add(XDG_CACHE_HOME=str(mine), NUMBA_CACHE_DIR=str(tmp_path)) == ("1 True", "")
-    assert list(tmp_path.glob("*/compiled._add-*.nbc"))
+    assert list(tmp_path.rglob("compiled._add-*.nbc"))
     assert not (mine / "npgradcam").exists()
+
+
+def test_a_numba_cache_dir_that_cannot_be_written_is_one_line_and_nothing_is_kept(tmp_path: Path) -> None:
+    """Numba by itself would keep its files in the package."""
+    (tmp_path / "file").write_text("")
+    before = set(Path(npgradcam.__file__).parent.rglob("*.nb?"))
+    said, err = add(NUMBA_CACHE_DIR=str(tmp_path / "file" / "below"))
+    assert said == "1 False"
+    assert err.startswith(f"npgradcam: NUMBA_CACHE_DIR='{tmp_path}/file/below' cannot be written (")
+    assert err.count("\n") == 1
+    assert set(Path(npgradcam.__file__).parent.rglob("*.nb?")) == before

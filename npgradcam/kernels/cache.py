@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import stat
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -61,14 +62,31 @@ def why_not(folder: Path) -> str:
 def own_folder() -> Path | None:
     """Return the user's folder, or nothing where it cannot be trusted, which is said once."""
     folder = usual_folder()
-    if why := why_not(folder):
+    return None if _said(why_not(folder)) else folder
+
+
+@cache
+def given_folder(name: str) -> Path | None:
+    """Return the folder of NUMBA_CACHE_DIR, or nothing where it cannot be written: Numba would take the package's."""
+    folder = Path(name)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError as error:
+        _said(f"NUMBA_CACHE_DIR={name!r} cannot be written ({error.strerror or error})")
+        return None
+
+
+def _said(why: str) -> bool:
+    """Say why nothing is kept, if there is a reason."""
+    if why:
         import logging
 
         logging.getLogger("npgradcam").warning(
             "npgradcam: %s, so compiled kernels are not kept and every process compiles them; "
             "set NUMBA_CACHE_DIR to a folder that only you can write", why)
-        return None
-    return folder
+    return bool(why)
 
 
 @contextmanager
@@ -81,7 +99,7 @@ def kept() -> Iterator[bool]:
 
     with _lock:
         given = config.CACHE_DIR  # the user's NUMBA_CACHE_DIR
-        folder = Path(given) if given else own_folder()
+        folder = given_folder(given) if given else own_folder()
         if folder is None:
             yield False
             return
