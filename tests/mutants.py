@@ -40,6 +40,7 @@ TESTS = ("axes", "axes_batch", "axes_refused", "broadcasting", "cam_heads", "def
          "methods", "normalisation", "passed_on", "peer_traps", "pointwise", "records", "relatives", "resize",
          "rules", "spatial", "steps", "study_trace", "target", "topology_and_layout", "why")  # those about these parts
 BUDGET = 30.0  # seconds of tests, by their CPU time without a change, that a mutant has to survive
+BROKEN = 3  # the exit status of a process in which not a test failed, but what is written here
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "OPENBLAS_NUM_THREADS": "1"}  # to fork
 
 
@@ -102,7 +103,7 @@ class Hunt:
         pid = os.fork()
         if pid:
             return pid
-        status = 3
+        status = BROKEN
         try:
             os.setpgid(0, 0)
             null = os.open(os.devnull, os.O_RDWR)
@@ -169,15 +170,31 @@ class Hunt:
                 k, note = running.pop(pid)
                 mutant, test = mutants[k], note.read_text() if note.exists() else ""
                 code = os.waitstatus_to_exitcode(status)
-                how = {0: "survived", -signal.SIGALRM: "timeout"}.get(code, "killed")  # a crash is noticed, too
+                how = {0: "survived", BROKEN: "broken", -signal.SIGPROF: "timeout"}.get(code, "killed")  # or it crashed
                 if how == "killed":
                     killers[mutant.where][test] += 1
                     killers[""][test] += 1
                 results.append(Fate(name, mutant.lines.start, mutant.where, mutant.says, how, test))
+        results = self.believed(name, source, module, results)
         by = Counter(fate.how for fate in results)
         print(f"{name}: {len(results)} mutants, {by['killed']} killed, {by['timeout']} timeouts, {by['survived']} "
-              f"survived ({time.perf_counter() - start:.0f} s)", flush=True)
+              f"survived, {by['broken']} broken ({time.perf_counter() - start:.0f} s)", flush=True)
         return sorted(results, key=lambda fate: fate.line)
+
+    def believed(self, name: str, source: str, module: ModuleType, results: list[Fate]) -> list[Fate]:
+        """Put the file in unchanged: a test that fails then notices nothing, and what it noticed is not believed."""
+        noticed = sorted({fate.test for fate in results if fate.test in self.items})
+        with tempfile.TemporaryDirectory() as folder:
+            note = Path(folder, "note")
+            while noticed:
+                pid = self.fork(lambda: self.attempt(source, module, None, noticed, note))
+                if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0:
+                    break
+                wrong = note.read_text()
+                print(f"{name}: {wrong} fails without a change")
+                noticed.remove(wrong)
+                results = [fate._replace(how="broken") if fate.test == wrong else fate for fate in results]
+        return results
 
     def tests_of(self, name: str, mutant: Any, killers: dict[str, Counter[str]]) -> list[str]:
         """Return the tests that run the mutant's lines, the most promising first, as many as the budget allows."""
@@ -194,11 +211,12 @@ class Hunt:
             kept.append(test)
         return kept
 
-    def attempt(self, source: str, module: ModuleType, number: int, tests: list[str], note: Path) -> int:
-        """In the mutant's process: change the module and run the tests; 1 as soon as one fails."""
+    def attempt(self, source: str, module: ModuleType, number: int | None, tests: list[str], note: Path) -> int:
+        """In the mutant's process: change the module (or not) and run the tests; 1 as soon as one fails."""
         tree = ast.parse(source)
-        mutations(tree)[number].change.make()
-        signal.alarm(60)
+        if number is not None:
+            mutations(tree)[number].change.make()
+        signal.setitimer(signal.ITIMER_PROF, 60)  # of the processor: other processes do not make it late
         try:
             replace(module, compile(ast.fix_missing_locations(tree), str(module.__file__), "exec"))
         except Exception:  # the changed module cannot even be imported
@@ -206,7 +224,7 @@ class Hunt:
             return 1
         self.note = note
         for test in tests:
-            signal.alarm(int(30 + 20 * self.took[test]))
+            signal.setitimer(signal.ITIMER_PROF, 30 + 20 * self.took[test])
             self.run(test)
         return 0
 
