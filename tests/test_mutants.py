@@ -63,25 +63,29 @@ ASKED = {  # a change, what is asked, the answer before and with it
 def module() -> Iterator[types.ModuleType]:
     made = types.ModuleType("npgradcam.made_up")
     sys.modules[made.__name__] = made
-    exec(SOURCE + "\nalias, instance = double, Heir()", made.__dict__)
+    exec(SOURCE + "\nalias, instance = double, Heir()", made.__dict__)  # noqa: S102
     yield made
     del sys.modules[made.__name__]
 
 
+def answer(module: types.ModuleType, question: str) -> object:
+    return eval(question, module.__dict__)  # noqa: S307
+
+
 def test_an_unchanged_module_answers_as_before(module: types.ModuleType) -> None:
     replace(module, compile(SOURCE, "made_up.py", "exec"))
-    assert [eval(question, module.__dict__) for question, _, _ in ASKED.values()] == [b for _, b, _ in ASKED.values()]
+    assert [answer(module, question) for question, _, _ in ASKED.values()] == [old for _, old, _ in ASKED.values()]
 
 
 @pytest.mark.parametrize("says", ASKED)
 def test_a_change_reaches_who_holds_the_old_function_class_or_instance(module: types.ModuleType, says: str) -> None:
     question, before, after = ASKED[says]
-    assert eval(question, module.__dict__) == before
+    assert answer(module, question) == before
     tree = ast.parse(SOURCE)
     (mutation,) = (m for m in mutations(tree) if m.says == says)
     mutation.change.make()
     replace(module, compile(ast.fix_missing_locations(tree), "made_up.py", "exec"))
-    assert eval(question, module.__dict__) == after
+    assert answer(module, question) == after
 
 
 def test_every_change_is_a_change_and_each_is_made_once() -> None:
