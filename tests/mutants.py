@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # the files of tests about these parts
 TESTS = ("axes", "axes_batch", "axes_refused", "broadcasting", "cam_heads", "default_layer", "kinks", "layers",
          "methods", "normalisation", "passed_on", "peer_traps", "pointwise", "records", "relatives", "resize",
-         "rules", "spatial", "steps", "study_trace", "target", "topology_and_layout", "why", "wiring")
+         "rules", "single_layers", "spatial", "steps", "study_trace", "target", "topology_and_layout", "why", "wiring")
 BUDGET = 30.0  # seconds of tests, by their CPU time without a change, that a mutant has to survive
 BROKEN = 3  # the exit status of a process in which not a test failed, but what is written here
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "OPENBLAS_NUM_THREADS": "1"}  # to fork
