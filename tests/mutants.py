@@ -36,6 +36,8 @@ from mutations import mutations
 from transplanting import replace
 
 ROOT = Path(__file__).resolve().parents[1]
+EVERY = [str(path.relative_to(ROOT)) for part in PARTS
+         for path in ([ROOT / part] if part.endswith(".py") else sorted((ROOT / part).glob("*.py")))]
 # the files of tests about these parts
 TESTS = ("axes", "axes_batch", "axes_refused", "broadcasting", "cam_heads", "default_layer", "kinks", "layers",
          "methods", "normalisation", "passed_on", "peer_traps", "pointwise", "records", "relatives", "resize",
@@ -84,6 +86,7 @@ class Hunt:
         gc.collect()
         gc.freeze()
         self.took, self.reached = self.coverage()
+        self.idle = set(self.took) - {t for lines in self.reached.values() for ts in lines.values() for t in ts}
         print(f"\n{len(self.took)} of {len(self.items)} tests: {sum(self.took.values()):.0f} s", flush=True)
         for name in self.files:
             self.results += self.of_file(name)
@@ -136,7 +139,7 @@ class Hunt:
     def trace(self, nodeids: list[str], result: Path) -> int:
         import coverage
 
-        tool = coverage.Coverage(data_file=None, include=[str(ROOT / name) for name in self.files], config_file=False)
+        tool = coverage.Coverage(data_file=None, include=[str(ROOT / name) for name in EVERY], config_file=False)
         took = {}
         for nodeid in nodeids:
             tool.start()
@@ -147,7 +150,7 @@ class Hunt:
             if passed and not self.skipped:
                 took[nodeid] = time.process_time() - start
         data = tool.get_data()
-        reached = {name: data.contexts_by_lineno(str(ROOT / name)) for name in self.files}
+        reached = {name: data.contexts_by_lineno(str(ROOT / name)) for name in EVERY}
         result.write_bytes(pickle.dumps((took, reached)))
         return 0
 
@@ -201,8 +204,8 @@ class Hunt:
         """Return the tests that run the mutant's lines, the most promising first, as many as the budget allows."""
         lines = self.reached.get(name, {})
         found = {test for line in mutant.lines for test in lines.get(line, ())}
-        if not mutant.inside:  # a constant of a class or module is read by functions elsewhere
-            found = {test for tests in lines.values() for test in tests if test}
+        if not mutant.inside:  # a constant of a class or module is read by functions elsewhere, and by tests themselves
+            found = {test for tests in lines.values() for test in tests if test} | self.idle
         order = sorted(found, key=lambda t: (-killers[mutant.where][t], -killers[""][t], self.took[t], t))
         kept, seconds = [], 0.0
         for test in order:
@@ -239,8 +242,7 @@ def main() -> int:
     parser.add_argument("--again", type=Path, help="try only those that survived there")
     parser.add_argument("--examples", type=int, default=10, help="how many cases Hypothesis draws for a test")
     options = parser.parse_args()
-    files = options.files or [str(p.relative_to(ROOT)) for part in PARTS
-                              for p in ([ROOT / part] if part.endswith(".py") else sorted((ROOT / part).glob("*.py")))]
+    files = options.files or EVERY
     tests = options.tests or [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS]
     before = json.loads(options.again.read_text()) if options.again else []
     only = {(f["file"], f["where"], f["says"]) for f in before if f["how"] == "survived"} if options.again else None

@@ -35,6 +35,8 @@ def line(x, **settings):  # type: ignore[no-untyped-def]
     ("align_corners", 4, 2, (1, 2), [0, 3]),
     ("align_corners", 4, 1, (1, 4), [0]),
     ("align_corners", 4, 2, (3, 5), [0, 3 / 1.4]),  # 4 * 3/5 = 2.4 is not rounded
+    ("align_corners", 6, 4, (2, 3), [0, 5 / 3, 10 / 3, 5]),
+    ("asymmetric", 4, 1024, (2**54, 2**54), range(1024)),  # no product of whole numbers that runs over
 ])
 def test_output_cells_lie_here(coordinates, length, size, scale, expected) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_array_equal(centres(coordinates, length, size, *scale, (0, 1)), expected)
@@ -151,6 +153,8 @@ def test_a_crop_fills_what_lies_outside_and_pays_nothing_there() -> None:
     y, dx = line(ROW, sizes=(4,), roi=(-1 / 3, 2 / 3), **crop)
     np.testing.assert_allclose(y, [-7, 1, 10, 100], atol=1e-12)  # centres at -1, 0, 1, 2
     np.testing.assert_allclose(dx, [2, 3, 4, 0], atol=1e-12)
+    y, _ = line(ROW, sizes=(4,), roi=(-2.0, -1.0), exclude_outside=True, **crop)  # where no neighbour is inside either
+    np.testing.assert_array_equal(y, -7)
     layer = Resize(scales=(2.0,), axes=(1,), coordinates="tf_crop_and_resize", roi=(0.5, 1.0))
     assert layer.output_shape((1, 6)) == (1, 6)  # half of it, twice as large
     assert layer.forward(np.arange(6.0)[None])[0].tolist() == [[2, 3, 3, 4, 4, 5]]  # at 2.5, 3, 3.5, 4, 4.5, 5

@@ -23,6 +23,7 @@ def test_a_constant_is_its_value_for_nobody_and_pays_nobody_back() -> None:
     assert constant.output_shape() == (2,)
     assert constant.parameters == {}
     assert constant.inputs == 0
+    assert Constant(np.array([1e300])).astype("float32").value == np.inf  # and warns nobody
 
 
 def test_settings_that_arrive_make_the_layer_and_get_no_signal() -> None:
