@@ -4,7 +4,7 @@
     python tests/mutants.py npgradcam/rules.py  # only these files
     python tests/mutants.py --tests tests/test_rules.py tests/test_layers.py -- npgradcam/rules.py
     python tests/mutants.py --json fates.json   # writes what became of each
-    python tests/mutants.py --again fates.json  # tries only those that survived there
+    python tests/mutants.py --again fates.json  # tries only those that were not noticed there, or are not there
 
 One process imports and collects everything once. Each test then runs once, in a fork of it, and coverage.py notes
 which lines it runs. Each mutant is a fork as well: functions of the changed module get the code that the changed source
@@ -21,7 +21,6 @@ import gc
 import json
 import os
 import pickle
-import resource
 import signal
 import sys
 import tempfile
@@ -31,6 +30,7 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from forking import BROKEN, forked
 from mutant_fates import PARTS, Fate, judged
 from mutations import mutations
 from transplanting import replace
@@ -43,16 +43,15 @@ TESTS = ("axes", "axes_batch", "axes_refused", "broadcasting", "cam_heads", "def
          "methods", "normalisation", "passed_on", "peer_traps", "pointwise", "records", "relatives", "resize",
          "rules", "single_layers", "spatial", "steps", "study_trace", "target", "topology_and_layout", "why", "wiring")
 BUDGET = 30.0  # seconds of tests, by their CPU time without a change, that a mutant has to survive
-BROKEN = 3  # the exit status of a process in which not a test failed, but what is written here
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "OPENBLAS_NUM_THREADS": "1"}  # to fork
 
 
 class Hunt:
     """A pytest plugin: in place of running the tests once, it runs them for each mutant."""
 
-    def __init__(self, files: list[str], jobs: int, fates: Path | None, only: set[tuple[str, ...]] | None,
-                 examples: int) -> None:
-        self.files, self.jobs, self.fates, self.only, self.examples = files, jobs, fates, only, examples
+    def __init__(self, files: list[str], jobs: int, fates: Path | None, noticed: list[Fate], examples: int) -> None:
+        self.files, self.jobs, self.fates, self.examples = files, jobs, fates, examples
+        self.noticed = {(fate.file, fate.where, fate.says): fate for fate in noticed}
         self.failed, self.skipped = False, False
         self.note: Path | None = None  # where a mutant's process says which test failed
         self.results: list[Fate] = []
@@ -102,28 +101,11 @@ class Hunt:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=of_the_session)
         return not self.failed
 
-    def fork(self, work: Any) -> int:
-        """Start `work` in a process of its own, silent and with a limit on memory; its result is the exit status."""
-        pid = os.fork()
-        if pid:
-            return pid
-        status = BROKEN
-        try:
-            os.setpgid(0, 0)
-            null = os.open(os.devnull, os.O_RDWR)
-            for stream in (0, 1, 2):
-                os.dup2(null, stream)
-            size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-            resource.setrlimit(resource.RLIMIT_AS, (size + 2**32, size + 2**32))
-            status = work()
-        finally:
-            os._exit(status)
-
     def coverage(self) -> tuple[dict[str, float], dict[str, dict[int, list[str]]]]:
         """Run every test once, in `jobs` processes; return its seconds if it passes, and what runs each line."""
         with tempfile.TemporaryDirectory() as folder:
             shares = [list(self.items)[k :: self.jobs] for k in range(self.jobs)]
-            pids = [self.fork(lambda k=k, s=s: self.trace(s, Path(folder, str(k)))) for k, s in enumerate(shares)]
+            pids = [forked(lambda k=k, s=s: self.trace(s, Path(folder, str(k)))) for k, s in enumerate(shares)]
             for pid in pids:
                 if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
                     raise SystemExit("the tests without a change crash")
@@ -159,16 +141,17 @@ class Hunt:
         source = (ROOT / name).read_text()
         module = sys.modules[name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")]
         mutants = mutations(ast.parse(source))
-        left = [k for k, m in enumerate(mutants) if self.only is None or (name, m.where, m.says) in self.only]
+        before = [self.noticed.get((name, mutant.where, mutant.says)) for mutant in mutants]
+        left = [k for k, fate in enumerate(before) if fate is None]
         killers: dict[str, Counter[str]] = defaultdict(Counter)
         running: dict[int, tuple[int, Path]] = {}
-        results, start = [], time.perf_counter()
+        results, start = [fate for fate in before if fate], time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             while left or running:
                 if left and len(running) < self.jobs:
                     k, note = left[0], Path(folder, str(left.pop(0)))
                     tests = self.tests_of(name, mutants[k], killers)
-                    running[self.fork(lambda k=k, t=tests, n=note: self.attempt(source, module, k, t, n))] = k, note
+                    running[forked(lambda k=k, t=tests, n=note: self.attempt(source, module, k, t, n))] = k, note
                     continue
                 pid, status = os.wait()
                 k, note = running.pop(pid)
@@ -191,7 +174,7 @@ class Hunt:
         with tempfile.TemporaryDirectory() as folder:
             note = Path(folder, "note")
             while noticed:
-                pid = self.fork(lambda: self.attempt(source, module, None, noticed, note))
+                pid = forked(lambda: self.attempt(source, module, None, noticed, note))
                 if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0:
                     break
                 wrong = note.read_text()
@@ -239,19 +222,17 @@ def main() -> int:
     parser.add_argument("--tests", nargs="*", help="test files that may notice")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="where to write what became of each mutant")
-    parser.add_argument("--again", type=Path, help="try only those that survived there")
+    parser.add_argument("--again", type=Path, help="try only those that were not noticed there, or are not there")
     parser.add_argument("--examples", type=int, default=10, help="how many cases Hypothesis draws for a test")
     options = parser.parse_args()
     files = options.files or EVERY
     tests = options.tests or [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS]
-    before = json.loads(options.again.read_text()) if options.again else []
-    only = {(f["file"], f["where"], f["says"]) for f in before if f["how"] == "survived"} if options.again else None
-    if only is not None:
-        files = [name for name in files if any(name == file for file, *_ in only)]
+    before = [Fate(**fate) for fate in json.loads(options.again.read_text())] if options.again else []
+    noticed = [fate for fate in before if fate.how in ("killed", "timeout")]
     os.environ.update(ONE_THREAD)
     import pytest
 
-    hunt = Hunt(files, options.jobs, options.json, only, options.examples)
+    hunt = Hunt(files, options.jobs, options.json, noticed, options.examples)
     pytest.main(["-q", "-x", "-s", "-p", "no:faulthandler", "--rootdir", str(ROOT), *tests], plugins=[hunt])
     return 0 if hunt.results and judged(hunt.results) else 1
 

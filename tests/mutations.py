@@ -22,7 +22,8 @@ ARITHMETIC = {
 }
 PAIRS = ("maximum minimum", "max min", "any all", "argmax argmin", "ceil floor", "zeros ones", "zeros_like ones_like",
          "logical_and logical_or", "fmax fmin", "exp expm1", "log log1p", "sum prod")
-SYMMETRIC = {"maximum", "minimum", "max", "min", "fmax", "fmin", "logical_and", "logical_or"}
+SYMMETRIC = {"maximum", "minimum", "max", "min", "fmax", "fmin", "logical_and", "logical_or", "multiply",
+             "broadcast_shapes", "swapaxes"}  # in any order of the first two arguments
 OTHER_NAME = {a: b for pair in PAIRS for a, b in (pair.split(), pair.split()[::-1])}
 
 

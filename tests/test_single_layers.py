@@ -41,6 +41,7 @@ from npgradcam.testing import check_parameter_gradients
     (lambda: layers.GroupNorm(2, *np.ones((2, 4))).output_shape((1, 4)), "expected at least 3 axes"),
     (lambda: layers.LayerNorm(np.ones((2, 3))).output_shape((4, 2, 5)), "weight that broadcasts to"),
     (lambda: layers.AdaptiveAvgPool2d((0, 1)).output_shape((1, 1, 2, 2)), "at least one window on each axis"),
+    (lambda: layers.AdaptiveAvgPool2d((1, 0.5)).output_shape((1, 1, 2, 2)), "^sizes: expected 2 whole numbers"),
     (lambda: layers.Gather([0, 1]), "whole numbers as indices, got list"),
     (lambda: layers.Gather(np.ones(2)), "whole numbers as indices, got float64"),
     (lambda: layers.Resize(sizes=(4, 0)), "sizes or scales > 0"),
@@ -160,6 +161,14 @@ def test_an_input_that_does_not_fit_is_refused_by_forward_and_before_it(layer, s
     for ask in (layer.forward, lambda x: layer.output_shape(x.shape)):
         with pytest.raises(ShapeError, match=words):
             ask(np.ones(shape))
+
+
+@pytest.mark.parametrize("padding", [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)])
+@pytest.mark.parametrize("kind", [layers.MaxPool2d, AvgPool2d])
+def test_a_window_that_sees_only_padding_has_no_value(kind, padding: tuple[int, int, int, int]) -> None:  # type: ignore
+    with pytest.raises(ShapeError, match="sees only padding of shape"):
+        kind((1, 1), (1, 1), padding).output_shape((1, 1, 3, 3))
+    assert kind((2, 2), (1, 1), padding).output_shape((1, 1, 3, 3)) == (1, 1, *np.add(padding[:2], padding[2:]) + 2)
 
 
 def test_padding_makes_cells_of_none() -> None:
