@@ -50,6 +50,7 @@ from npgradcam.testing import check_parameter_gradients
     (lambda: AvgPool2d((0, 1), (1, 1)), "expected kernel"),
     (lambda: layers.MaxPool2d((2, 2), 2), "stride: expected 2 whole numbers"),
     (lambda: layers.Clip(float("nan"), 2.0), "Clip: expected two numbers"),
+    (lambda: layers.Clip(0.0, "2"), "Clip: expected two numbers"),  # type: ignore[arg-type]
     (lambda: layers.Pad((0, 0, 0, -1)), "padding >= 0"),
 ])
 def test_a_layer_that_cannot_be_is_refused_with_the_reason(make, words: str) -> None:  # type: ignore[no-untyped-def]
