@@ -84,6 +84,7 @@ REFUSED = [  # the layer, the shapes that arrive, and what the error says
     (lambda: Concat(2), [(2, 3), (2, 3)], "axis 2"),
     (lambda: Concat(1), [(2, 3), (3, 3)], "axis 1 only"),
     (lambda: Concat(0), [(2, 3), (2, 3, 1)], "axis 0 only"),
+    (lambda: Concat(0), [(2, 3), (2, 4)], "axis 0 only"),
     (lambda: Concat(0), [(), ()], "axis 0"),
     (lambda: ReduceMean((2,)), [(2, 3)], "axis 2"),
     (lambda: ReduceMax((0, -2)), [(2, 3)], "each axis once"),

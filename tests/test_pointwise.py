@@ -112,6 +112,12 @@ def test_softmax_of_huge_scores_in_float32(layer, score) -> None:  # type: ignor
     np.testing.assert_array_equal(dx, np.array([[-1, 1] if score else [0, 0]], np.float32), strict=True)
 
 
+def test_the_scores_of_one_image_do_not_meet_those_of_another() -> None:
+    x = np.array([[0, 0], [1e4, 1e4]])
+    np.testing.assert_allclose(LogSoftmax().forward(x)[0], np.full((2, 2), -math.log(2)), rtol=1e-15)
+    np.testing.assert_array_equal(Softmax().forward(x)[0], np.full((2, 2), 0.5))
+
+
 # ------------------------------------------------------------------------------------------- kinks and ties
 
 

@@ -160,6 +160,10 @@ def test_a_crop_fills_what_lies_outside_and_pays_nothing_there() -> None:
     assert layer.forward(np.arange(6.0)[None])[0].tolist() == [[2, 3, 3, 4, 4, 5]]  # at 2.5, 3, 3.5, 4, 4.5, 5
 
 
+def test_a_region_matters_to_a_crop_alone() -> None:
+    np.testing.assert_array_equal(line(ROW, sizes=(3,), roi=(0.5, 1.0))[0], line(ROW, sizes=(3,))[0])
+
+
 def test_the_batch_can_be_resized_and_says_so() -> None:
     layer = Resize(sizes=(4,), axes=(0,))
     x = np.array([[1.0], [5]])
@@ -193,12 +197,13 @@ def test_a_cell_that_is_not_finite_spoils_only_what_looks_at_it(bad: float) -> N
     (lambda: Resize(scales=(float("nan"),)), "sizes or scales > 0"),
     (lambda: Resize(sizes=(2, 2), axes=(1,)), "for each of the axes"),
     (lambda: Resize(sizes=(2,), mode="area"), "mode among nearest, linear, cubic"),  # type: ignore[arg-type]
-    (lambda: Resize(sizes=(2,), coordinates="corners"), "coordinates among half_pixel"),  # type: ignore[arg-type]
-    (lambda: Resize(sizes=(2,), nearest="round"), "nearest among"),  # type: ignore[arg-type]
-    (lambda: Resize(sizes=(2,), keep_aspect="yes"), "keep_aspect among stretch"),  # type: ignore[arg-type]
+    (lambda: Resize(sizes=(2,), coordinates="corners"), "expected coordinates among half_pixel"),  # type: ignore[arg-type]
+    (lambda: Resize(sizes=(2,), nearest="round"), "expected nearest among"),  # type: ignore[arg-type]
+    (lambda: Resize(sizes=(2,), keep_aspect="yes"), "expected keep_aspect among stretch"),  # type: ignore[arg-type]
     (lambda: Resize(sizes=(2,), coordinates="tf_crop_and_resize"), "expected roi of 2 numbers"),
     (lambda: Resize(sizes=(2, 2)).forward(np.ones((1, 2, 3))), "expected 2 axes"),
     (lambda: Resize(sizes=(2,), axes=(3,)).forward(np.ones((1, 2, 3))), "to resize, got shape"),
+    (lambda: Resize(sizes=(2, 2), axes=(1, 3)).forward(np.ones((1, 2, 3))), "to resize, got shape"),
     (lambda: Resize(scales=(0.25,), axes=(1,)).forward(np.ones((1, 3))), "leaves nothing of axis 1"),
 ])
 def test_a_resize_that_cannot_be_is_refused_with_the_reason(make, words: str) -> None:  # type: ignore[no-untyped-def]
