@@ -1,7 +1,8 @@
 """The small changes that mutation testing makes to a module, one at a time; `mutants.py` runs the tests against each.
 
 Not changed: imports, annotations, decorators, docstrings, `__repr__`, a body that only raises NotImplementedError,
-whether an array is copied (`copy=`), and what an error or an f-string says (that an error is raised at all is changed).
+whether an array is copied (`copy=`), whether a zip checks lengths (`strict=`: what differs was refused before), the order
+of arguments where a function does not care, and what an error or an f-string says (that it is raised at all is changed).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ PAIRS = ("maximum minimum", "max min", "any all", "argmax argmin", "ceil floor",
          "logical_and logical_or", "fmax fmin", "exp expm1", "log log1p", "sum prod")
 SYMMETRIC = {"maximum", "minimum", "max", "min", "fmax", "fmin", "logical_and", "logical_or", "multiply",
              "broadcast_shapes", "swapaxes"}  # in any order of the first two arguments
+UNTOUCHED = ("copy", "strict")  # what is not changed about a call
 OTHER_NAME = {a: b for pair in PAIRS for a, b in (pair.split(), pair.split()[::-1])}
 
 
@@ -167,7 +169,7 @@ def _can_go(s: ast.stmt, names: frozenset[str]) -> bool:
 
 def _of_expression(owner: Any, key: Any, node: ast.AST | None) -> Iterator[Change]:
     """Yield the changes to an expression and to its parts."""
-    if isinstance(node, (ast.JoinedStr, ast.Name, type(None))) or getattr(node, "arg", None) == "copy":
+    if isinstance(node, (ast.JoinedStr, ast.Name, type(None))) or getattr(node, "arg", None) in UNTOUCHED:
         return
     yield from _of_node(owner, key, node)
     for field, value in ast.iter_fields(node):
@@ -218,7 +220,7 @@ def _of_call(node: ast.Call) -> Iterator[Change]:
             if ast.dump(a[k]) != ast.dump(a[k + 1]):
                 yield Change(node, node, "args", [*a[:k], a[k + 1], a[k], *a[k + 2 :]])
     for k, keyword in enumerate(node.keywords):
-        if keyword.arg not in (None, "copy"):
+        if keyword.arg not in (None, *UNTOUCHED):
             yield Change(node, node, "keywords", node.keywords[:k] + node.keywords[k + 1 :])
 
 

@@ -55,6 +55,8 @@ REFUSED = [  # the layer, the shapes that arrive, and what the error says
     (lambda: DepthToSpace(2), [(4, 2, 2)], "4 axes"),
     (lambda: DepthToSpace(2, "RCD"), [(1, 4, 2, 2)], "DCR or CRD"),
     (lambda: SpaceToDepth(2), [(1, 4, 2, 3)], "2 divides"),
+    (lambda: SpaceToDepth(0), [(1, 4, 2, 2)], "block >= 1"),
+    (lambda: SpaceToDepth(2, "RCD"), [(1, 4, 2, 2)], "DCR or CRD"),
     (lambda: Slice((0,), (1, 2)), [(2, 3)], "as many starts"),
     (lambda: Slice((0,), (1,), (0,), (0,)), [(2, 3)], "no step of 0"),
     (lambda: Slice((0,), (1,), (2,)), [(2, 3)], "axis 2"),
