@@ -1,8 +1,9 @@
 """The small changes that mutation testing makes to a module, one at a time; `mutants.py` runs the tests against each.
 
 Not changed: imports, annotations, decorators, docstrings, `__repr__`, a body that only raises NotImplementedError,
-whether an array is copied (`copy=`), whether a zip checks lengths (`strict=`: what differs was refused before), the order
-of arguments where a function does not care, and what an error or an f-string says (that it is raised at all is changed).
+whether an array is copied (`copy=`), whether a zip checks lengths (`strict=`: shapes that differ were refused before),
+the order of arguments that a function may have in any, and what an error or an f-string says (that it is raised at all
+is changed).
 """
 
 from __future__ import annotations
