@@ -10,7 +10,7 @@ import pytest
 from small_nets import conv, gap_net, linear, pictures
 
 import npgradcam as ng
-from npgradcam.layers import Flatten, GlobalAvgPool2d, ReLU, Softmax
+from npgradcam.layers import Flatten, GlobalAvgPool2d, ReLU, Softmax, Transpose
 from npgradcam.network import Network, Node
 
 RELATIVES: tuple[Callable[..., Any], ...] = (
@@ -58,6 +58,18 @@ def test_the_first_row_is_meant_where_nobody_says_which() -> None:
         assert not np.array_equal(e.array(), e.array(1))
         assert np.array_equal(e.picture(), e.picture(0))
         assert not np.array_equal(e.picture(), e.picture(1))
+
+
+def test_channels_that_lie_last_at_the_input_lie_last_in_the_signal_and_nowhere_else() -> None:
+    net, x = gap_net(), pictures(1)
+    turned = Network.sequential([("turn", Transpose((0, 3, 1, 2))), *((n.name, n.layer) for n in net.nodes)],
+                                dtype="float64")
+    for method in (ng.backprop, ng.guided_grad_cam):
+        first, last = method(net, x, 1), method(turned, x.transpose(0, 2, 3, 1), 1)
+        assert (first.layout, last.layout) == ("NCHW", "NHWC")
+        assert np.array_equal(last.signal, first.signal.transpose(0, 2, 3, 1))
+        assert np.array_equal(last.array(), first.array())
+        assert np.array_equal(last.picture(), first.picture())
 
 
 def test_an_input_of_ones_choice_is_the_one_that_guided_grad_cam_goes_back_to() -> None:

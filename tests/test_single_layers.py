@@ -164,6 +164,24 @@ def test_an_input_that_does_not_fit_is_refused_by_forward_and_before_it(layer, s
             ask(np.ones(shape))
 
 
+WINDOWED = {  # a layer with one setting of its windows
+    "kernel": lambda v: layers.MaxPool2d(v, (1, 1)), "stride": lambda v: Conv2d(np.ones((1, 1, 1, 1)), stride=v),
+    "dilation": lambda v: Conv2d(np.ones((1, 1, 1, 1)), dilation=v),
+    "padding": lambda v: Conv2d(np.ones((1, 1, 1, 1)), padding=(*v, 0, 0)),
+}
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_settings_of_windows_are_whole_numbers_that_compiled_loops_can_count_with(name: str) -> None:
+    make = WINDOWED[name]
+    assert make((1, 2**31 - 1))
+    for value in ((1, 2**31), (2**31, 1), (1, -1)):
+        with pytest.raises(ShapeError, match=r"expected kernel, stride and dilation >= 1 .*, all below 2\*\*31"):
+            make(value)
+    with pytest.raises(ShapeError, match=f"^{name}.*: expected . whole numbers"):
+        make((1, 0.5))
+
+
 @pytest.mark.parametrize("padding", [(1, 0, 0, 0), (0, 1, 0, 0), (0, 0, 1, 0), (0, 0, 0, 1)])
 @pytest.mark.parametrize("kind", [layers.MaxPool2d, AvgPool2d])
 def test_a_window_that_sees_only_padding_has_no_value(kind, padding: tuple[int, int, int, int]) -> None:  # type: ignore
