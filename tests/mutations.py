@@ -1,6 +1,6 @@
 """The small changes that mutation testing makes to a module, one at a time; `mutants.py` runs the tests against each.
 
-Not changed: imports, annotations, decorators, docstrings, `__repr__`, a body that only raises NotImplementedError,
+Not changed: imports, annotations, decorators, docstrings, `__repr__`, what only raises NotImplementedError,
 whether an array is copied (`copy=`), whether a zip checks lengths (`strict=`: shapes that differ were refused before),
 the order of arguments that a function may have in any, and what an error or an f-string says (that it is raised at all
 is changed).
@@ -107,7 +107,7 @@ def _of_statement(body: list[ast.stmt], k: int, s: ast.stmt, where: tuple[str, .
     inside = names is not None
     if isinstance(s, ast.ClassDef):
         yield from _of_body(s.body, (*where, s.name), None)
-    elif isinstance(s, ast.FunctionDef) and s.name != "__repr__":
+    elif isinstance(s, ast.FunctionDef) and s.name != "__repr__" and not _is_left_to_heirs(s):
         inner, lines = (*where, s.name), range(s.body[0].lineno, (s.end_lineno or 0) + 1)
         for defaults in (s.args.defaults, s.args.kw_defaults):
             for i, default in enumerate(defaults):
@@ -150,6 +150,10 @@ def _is_text(s: ast.stmt) -> bool:
     return isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)
 
 
+def _is_left_to_heirs(s: ast.FunctionDef) -> bool:
+    return [ast.unparse(part) for part in s.body if not _is_text(part)] == ["raise NotImplementedError"]
+
+
 def _names_a_type(s: ast.Assign | ast.AnnAssign) -> bool:
     """Whether a statement outside of functions gives a type a name, or says what a module holds."""
     text = ast.unparse(s)
@@ -163,9 +167,7 @@ def _can_go(s: ast.stmt, names: frozenset[str]) -> bool:
         target = s.targets[0]
         reads = {n.id for n in ast.walk(s.value) if isinstance(n, ast.Name)}
         return isinstance(target, (ast.Attribute, ast.Subscript)) or ast.unparse(target) in names | reads
-    if isinstance(s, ast.Raise):
-        return ast.unparse(s) != "raise NotImplementedError"
-    return isinstance(s, (ast.AugAssign, ast.Continue, ast.Break, ast.Expr))
+    return isinstance(s, (ast.AugAssign, ast.Continue, ast.Break, ast.Expr, ast.Raise))
 
 
 def _of_expression(owner: Any, key: Any, node: ast.AST | None) -> Iterator[Change]:

@@ -46,7 +46,7 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
     return counterfactual_of(e, network_of(net).backend)
 
 
-def counterfactual_of(e: ClassActivationMap, backend: Backend = "auto") -> ClassActivationMap:
+def counterfactual_of(e: ClassActivationMap, backend: Backend) -> ClassActivationMap:
     """Return the counterfactual of what Grad-CAM's record holds."""
     _, dA = maps_and_gradients(e)  # dy^c/dA^k_ij                         (R, K, I, J)
 

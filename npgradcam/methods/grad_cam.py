@@ -86,7 +86,7 @@ def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: st
                               alpha=alpha, signed_cam=signed_cam, cam=cam)
 
 
-def weighted_sum(alpha: Array, activations: Array, image: IntArray, backend: kernels.Backend = "auto") -> Array:
+def weighted_sum(alpha: Array, activations: Array, image: IntArray, backend: kernels.Backend) -> Array:
     """sum_k alpha_k A^k for each row, of its own image: (R, K), (N, K, I, J) -> (R, I, J)."""
     K, I, J = activations.shape[1:]
     total = np.empty((len(alpha), I, J), np.result_type(alpha, activations))
