@@ -25,7 +25,7 @@ ARITHMETIC = {
 PAIRS = ("maximum minimum", "max min", "any all", "argmax argmin", "ceil floor", "zeros ones", "zeros_like ones_like",
          "logical_and logical_or", "fmax fmin", "exp expm1", "log log1p", "sum prod")
 SYMMETRIC = {"maximum", "minimum", "max", "min", "fmax", "fmin", "logical_and", "logical_or", "multiply",
-             "broadcast_shapes", "swapaxes"}  # in any order of the first two arguments
+             "broadcast_shapes", "result_type", "swapaxes"}  # in any order of the first two arguments
 UNTOUCHED = ("copy", "strict")  # what is not changed about a call
 OTHER_NAME = {a: b for pair in PAIRS for a, b in (pair.split(), pair.split()[::-1])}
 
