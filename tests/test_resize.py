@@ -161,7 +161,7 @@ def test_a_crop_fills_what_lies_outside_and_pays_nothing_there() -> None:
 
 
 def test_a_region_matters_to_a_crop_alone() -> None:
-    np.testing.assert_array_equal(line(ROW, sizes=(3,), roi=(0.5, 1.0))[0], line(ROW, sizes=(3,))[0])
+    np.testing.assert_array_equal(line(ROW, scales=(1.5,), roi=(0.5, 1.0))[0], line(ROW, scales=(1.5,))[0])
 
 
 def test_the_batch_can_be_resized_and_says_so() -> None:

@@ -190,7 +190,8 @@ def test_a_window_that_sees_only_padding_has_no_value(kind, padding: tuple[int, 
     assert kind((2, 2), (1, 1), padding).output_shape((1, 1, 3, 3)) == (1, 1, *np.add(padding[:2], padding[2:]) + 2)
 
 
-def test_padding_makes_cells_of_none() -> None:
+def test_padding_makes_cells_of_none_and_none_of_cells() -> None:
+    assert layers.PadAxes((-2,), (-1,)).forward(np.ones(3))[0].shape == (0,)
     assert layers.PadAxes((1,), (2,), value=7.0).forward(np.ones(0))[0].tolist() == [7, 7, 7]
 
 
