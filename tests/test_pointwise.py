@@ -132,6 +132,7 @@ def test_the_scores_of_one_image_do_not_meet_those_of_another() -> None:
     (HardSwish(), [-4, -3, 0, 3, 4], [0, 0, 0, 3, 4], [0, 0, 0.5, 1, 1]),
     (Elu(0.5), [0, 2], [0, 2], [0.5, 1]),
     (Celu(0.5), [0, 2], [0, 2], [1, 1]),
+    (Celu(2**-10), [0, 2], [0, 2], [1, 1]),  # exp(2 / alpha) would run over
     (Selu(2.0, 3.0), [0, 2], [0, 6], [6, 3]),
     (Softsign(), [-1, 0, 1], [-0.5, 0, 0.5], [0.25, 1, 0.25]),
 ], ids=repr)

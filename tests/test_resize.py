@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from npgradcam.errors import ShapeError
 from npgradcam.layers import Resize
-from npgradcam.layers.interpolation import centres, matrix
+from npgradcam.layers.interpolation import _cubic, _linear, centres, matrix
 
 ROW = np.array([1.0, 10, 100, 1000])
 
@@ -108,6 +108,16 @@ def test_a_constant_stays_that_constant(length, size, mode, exclude, antialias, 
     np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-12)
     if mode != "nearest" and (size > 1 or coordinates == "half_pixel"):
         np.testing.assert_allclose(weights, weights[::-1, ::-1], atol=1e-12)  # left as right
+
+
+@pytest.mark.parametrize("size", range(1, 9))
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_every_cell_that_a_stretched_kernel_reaches_counts(mode, size) -> None:  # type: ignore[no-untyped-def]
+    where, shrunk = centres("half_pixel", 9, size, size, 9, (0, 1)), size / 9
+    t = np.abs(where[:, None] - np.arange(9)) * shrunk
+    weights = _linear(t) if mode == "linear" else _cubic(t, -0.75)
+    expected = weights / weights.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(matrix(where, 9, mode, "floor", -0.75, shrunk, True), expected, atol=1e-14)
 
 
 @given(height=st.integers(1, 3), width=st.integers(1, 3), shape=st.tuples(*(st.integers(1, 3),) * 4))
