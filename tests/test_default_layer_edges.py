@@ -34,4 +34,6 @@ def test_two_cells_are_enough_and_an_input_without_places_is_no_picture(size: tu
              Node("flatten", Flatten(), ("pool",)), Node("fc", linear(R, 5, 4), ("flatten",)),
              Node("said", linear(R, 5, 2), ("numbers",)), Node("sum", Add(), ("fc", "said"))]
     net = Network(tuple(nodes), inputs=("image", "numbers"), dtype="float64")
-    assert ng.default_layer(net, {"image": (1, 3, *size), "numbers": (1, 2)}) == "relu"
+    e = ng.grad_cam(net, {"image": np.ones((1, 3, *size)), "numbers": np.ones((1, 2))}, 1)
+    assert e.layer == ng.default_layer(net, {"image": (1, 3, *size), "numbers": (1, 2)}) == "relu"
+    np.testing.assert_allclose(e.alpha, e.gradients.mean(axis=(2, 3)), rtol=1e-14)

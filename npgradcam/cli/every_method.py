@@ -84,7 +84,7 @@ def _ways(model: Model, tape: Tape, target: list[list[int]]) -> dict[str, Callab
         "cam": lambda layer: ng.cam(model, tape, target),
         "grad-cam": where,
         "guided-grad-cam": lambda layer: product(where(layer), what("guided")),
-        "counterfactual-grad-cam": lambda layer: counterfactual_of(where(layer), model.network.backend),
+        "counterfactual-grad-cam": lambda layer: counterfactual_of(where(layer)),
         "grad-cam-plus-plus": lambda layer: grad_cam_plus_plus_of(where(layer)),
         "xgrad-cam": lambda layer: xgrad_cam_of(where(layer)),
         "hires-cam": lambda layer: hires_cam_of(where(layer)),

@@ -81,7 +81,7 @@ def cam(net: Network | Model, images: Images, target: Any = None, *, output: str
     _check_pooled(tape, layer)
     A, _ = spatial(tape, layer)  # A^k_ij                                             (N, K, I, J)
     w = head[row.target]  # w^c_k                                                     (R, K)
-    signed_cam = weighted_sum(w, A, row.image, network.backend)  # M_c(i,j) = sum_k w^c_k A^k_ij  eq. (2)
+    signed_cam = weighted_sum(w, A, row.image)  # M_c(i,j) = sum_k w^c_k A^k_ij  eq. (2)
     return ClassActivationMap(**about(net, tape, row, "cam"), layer=layer, activations=A, gradients=None, alpha=w,
                               signed_cam=signed_cam, cam=np.maximum(signed_cam, 0))
 

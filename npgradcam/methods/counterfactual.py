@@ -7,14 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from npgradcam.kernels import Backend
 from npgradcam.models import Model
 from npgradcam.network import Network
 from npgradcam.typing import Array
 
-from .grad_cam import grad_cam, maps_and_gradients, weighted_sum
+from .grad_cam import grad_cam, maps_and_gradients, mean_over_cells, weighted_sum
 from .records import COUNTERFACTUAL, ClassActivationMap
-from .start import Images, Score, network_of
+from .start import Images, Score
 
 
 def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = None, layer: str | None = None, *,
@@ -43,13 +42,13 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
     .. [1] Selvaraju et al., "Counterfactual Explanations": ICCV 2017, section 7; IJCV 2020, section 3.3.
     """
     e = grad_cam(net, images, target, layer, seed=seed, region=region, output=output, score=score)
-    return counterfactual_of(e, network_of(net).backend)
+    return counterfactual_of(e)
 
 
-def counterfactual_of(e: ClassActivationMap, backend: Backend) -> ClassActivationMap:
+def counterfactual_of(e: ClassActivationMap) -> ClassActivationMap:
     """Return the counterfactual of what Grad-CAM's record holds."""
     _, dA = maps_and_gradients(e)  # dy^c/dA^k_ij                         (R, K, I, J)
 
-    alpha = -dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij -dy^c/dA^k_ij
-    signed_cam = weighted_sum(alpha, e.activations, e.image, backend)  # sum_k alpha^c_k A^k
+    alpha = -mean_over_cells(dA)  # alpha^c_k = 1/Z sum_ij -dy^c/dA^k_ij
+    signed_cam = weighted_sum(alpha, e.activations, e.image)  # sum_k alpha^c_k A^k
     return replace(e, method=COUNTERFACTUAL, alpha=alpha, signed_cam=signed_cam, cam=np.maximum(signed_cam, 0))

@@ -79,20 +79,27 @@ def grad_cam(net: Network | Model, images: Images, target: Any = None, layer: st
     dA = network_of(net).backward(tape, row.seed, down_to=layer, image=row.image)
     dA = dA.transpose(order)  # dy^c/dA^k_ij                                                 (R, K, I, J)
 
-    alpha = dA.mean(axis=(2, 3))  # alpha^c_k = 1/Z sum_ij dy^c/dA^k_ij                      eq. (1)
-    signed_cam = weighted_sum(alpha, A, row.image, tape.network.backend)  # sum_k alpha^c_k A^k
+    alpha = mean_over_cells(dA)  # alpha^c_k = 1/Z sum_ij dy^c/dA^k_ij                       eq. (1)
+    signed_cam = weighted_sum(alpha, A, row.image)  # sum_k alpha^c_k A^k
     cam = np.maximum(signed_cam, 0)  # L^c = ReLU( sum_k alpha^c_k A^k )                     eq. (2)
     return ClassActivationMap(**about(net, tape, row, "grad-cam"), layer=layer, activations=A, gradients=dA,
                               alpha=alpha, signed_cam=signed_cam, cam=cam)
 
 
-def weighted_sum(alpha: Array, activations: Array, image: IntArray, backend: kernels.Backend) -> Array:
+def mean_over_cells(dA: Array) -> Array:
+    """1/Z sum_ij dA_ij, Z = I J: (R, K, I, J) -> (R, K)."""
+    one_number = dA.strides[2:] == (0, 0)  # below global average pooling, every cell of a map is the same number
+    mean: Array = dA[:, :, 0, 0] if one_number else dA.mean(axis=(2, 3))
+    return mean
+
+
+def weighted_sum(alpha: Array, activations: Array, image: IntArray) -> Array:
     """sum_k alpha_k A^k for each row, of its own image: (R, K), (N, K, I, J) -> (R, I, J)."""
     K, I, J = activations.shape[1:]
     total = np.empty((len(alpha), I, J), np.result_type(alpha, activations))
-    with kernels.session(backend):
+    with kernels.session("numpy"):  # BLAS at one thread, so that any number of threads gives the same bits
         for n in np.unique(image):  # all classes of an image are one matrix product: (R, K) (K, I J)
-            total[image == n] = kernels.linear(alpha[image == n], activations[n].reshape(K, I * J).T).reshape(-1, I, J)
+            total[image == n] = (alpha[image == n] @ activations[n].reshape(K, I * J)).reshape(-1, I, J)
     return total
 
 
