@@ -26,6 +26,7 @@ import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -141,7 +142,7 @@ class Hunt:
     def of_file(self, name: str) -> list[Fate]:
         """Try every mutant of a file, `jobs` at a time."""
         source = (ROOT / name).read_text()
-        module = sys.modules[name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")]
+        module = import_module(name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
         mutants = mutations(ast.parse(source))
         before = [self.noticed.get((name, mutant.where, mutant.says)) for mutant in mutants]
         left = [k for k, fate in enumerate(before) if fate is None]
