@@ -11,7 +11,7 @@ SURVIVORS = Path(__file__).with_name("mutants_survivors.txt")
 
 
 class Fate(NamedTuple):
-    """What became of a mutant: "killed" by `test`, "timeout" or "survived"."""
+    """What became of a mutant: "killed" by `test`, "timeout", "survived", or "broken": nobody knows, not noticed."""
 
     file: str
     line: int
@@ -33,14 +33,14 @@ def judged(fates: list[Fate]) -> bool:
     for part in PARTS:
         by = Counter(fate.how for fate in fates if fate.file.startswith(part))
         if by:
-            share = 1 - by["survived"] / by.total()
+            share = (by["killed"] + by["timeout"]) / by.total()
             enough &= share >= 0.9
             print(f"{part}: {by.total()} mutants, {by['killed']} killed, {by['timeout']} timeouts, {by['survived']} "
-                  f"survived: {100 * share:.1f} % noticed")
-    left = {fate[:1] + fate[2:4]: fate for fate in fates if fate.how == "survived"}
+                  f"survived, {by['broken']} broken: {100 * share:.1f} % noticed")
+    left = {fate[:1] + fate[2:4]: fate for fate in fates if fate.how in ("survived", "broken")}
     new = [fate for key, fate in left.items() if key not in known]
     for fate in new:
         print(f"new survivor: {fate.file}:{fate.line} {fate.where or '-'} {fate.says}")
-    for key in sorted(known & {fate[:1] + fate[2:4] for fate in fates if fate.how != "survived"}):
+    for key in sorted(known & {fate[:1] + fate[2:4] for fate in fates} - left.keys()):
         print("noticed now, take it off the list:", *key)
     return enough and not new

@@ -4,7 +4,7 @@
     python tests/mutants.py npgradcam/rules.py  # only these files
     python tests/mutants.py --tests tests/test_rules.py tests/test_layers.py -- npgradcam/rules.py
     python tests/mutants.py --json fates.json   # writes what became of each
-    python tests/mutants.py --again fates.json  # tries only those that survived there
+    python tests/mutants.py --again fates.json  # tries only those that no test which is still here noticed there
 
 One process imports and collects everything once. Each test then runs once, in a fork of it, and coverage.py notes
 which lines it runs. Each mutant is a fork as well: functions of the changed module get the code that the changed source
@@ -21,24 +21,29 @@ import gc
 import json
 import os
 import pickle
-import resource
 import signal
 import sys
 import tempfile
 import time
 from collections import Counter, defaultdict
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+from forking import BROKEN, forked
 from mutant_fates import PARTS, Fate, judged
 from mutations import mutations
 from transplanting import replace
 
 ROOT = Path(__file__).resolve().parents[1]
-TESTS = ("axes", "axes_batch", "axes_refused", "broadcasting", "cam_heads", "default_layer", "kinks", "layers",
-         "methods", "normalisation", "passed_on", "peer_traps", "pointwise", "records", "relatives", "resize",
-         "rules", "spatial", "steps", "study_trace", "target", "topology_and_layout", "why")  # those about these parts
+EVERY = [str(path.relative_to(ROOT)) for part in PARTS
+         for path in ([ROOT / part] if part.endswith(".py") else sorted((ROOT / part).glob("*.py")))]
+# the files of tests about these parts
+TESTS = ("axes", "axes_batch", "axes_refused", "broadcasting", "cam_heads", "default_layer", "default_layer_edges",
+         "kinks", "layers", "methods", "normalisation", "passed_on", "peer_traps", "pointwise", "records", "relatives",
+         "resize", "rules", "single_layers", "spatial", "steps", "study_trace", "target", "topology_and_layout",
+         "why", "wiring")
 BUDGET = 30.0  # seconds of tests, by their CPU time without a change, that a mutant has to survive
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "OPENBLAS_NUM_THREADS": "1"}  # to fork
 
@@ -46,9 +51,9 @@ ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "O
 class Hunt:
     """A pytest plugin: in place of running the tests once, it runs them for each mutant."""
 
-    def __init__(self, files: list[str], jobs: int, fates: Path | None, only: set[tuple[str, ...]] | None,
-                 examples: int) -> None:
-        self.files, self.jobs, self.fates, self.only, self.examples = files, jobs, fates, only, examples
+    def __init__(self, files: list[str], jobs: int, fates: Path | None, noticed: list[Fate], examples: int) -> None:
+        self.files, self.jobs, self.fates, self.examples = files, jobs, fates, examples
+        self.noticed = {(fate.file, fate.where, fate.says): fate for fate in noticed}
         self.failed, self.skipped = False, False
         self.note: Path | None = None  # where a mutant's process says which test failed
         self.results: list[Fate] = []
@@ -77,11 +82,13 @@ class Hunt:
         from warm import compile_all
 
         self.items = {item.nodeid: item for item in session.items}
+        self.noticed = {k: fate for k, fate in self.noticed.items() if fate.how == "timeout" or fate.test in self.items}
         for dtype in ("float32", "float64"):
             compile_all(dtype)
         gc.collect()
         gc.freeze()
         self.took, self.reached = self.coverage()
+        self.idle = set(self.took) - {t for lines in self.reached.values() for ts in lines.values() for t in ts}
         print(f"\n{len(self.took)} of {len(self.items)} tests: {sum(self.took.values()):.0f} s", flush=True)
         for name in self.files:
             self.results += self.of_file(name)
@@ -97,28 +104,11 @@ class Hunt:
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=of_the_session)
         return not self.failed
 
-    def fork(self, work: Any) -> int:
-        """Start `work` in a process of its own, silent and with a limit on memory; its result is the exit status."""
-        pid = os.fork()
-        if pid:
-            return pid
-        status = 3
-        try:
-            os.setpgid(0, 0)
-            null = os.open(os.devnull, os.O_RDWR)
-            for stream in (0, 1, 2):
-                os.dup2(null, stream)
-            size = int(Path("/proc/self/statm").read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE")
-            resource.setrlimit(resource.RLIMIT_AS, (size + 2**32, size + 2**32))
-            status = work()
-        finally:
-            os._exit(status)
-
     def coverage(self) -> tuple[dict[str, float], dict[str, dict[int, list[str]]]]:
         """Run every test once, in `jobs` processes; return its seconds if it passes, and what runs each line."""
         with tempfile.TemporaryDirectory() as folder:
             shares = [list(self.items)[k :: self.jobs] for k in range(self.jobs)]
-            pids = [self.fork(lambda k=k, s=s: self.trace(s, Path(folder, str(k)))) for k, s in enumerate(shares)]
+            pids = [forked(lambda k=k, s=s: self.trace(s, Path(folder, str(k)))) for k, s in enumerate(shares)]
             for pid in pids:
                 if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) != 0:
                     raise SystemExit("the tests without a change crash")
@@ -134,7 +124,7 @@ class Hunt:
     def trace(self, nodeids: list[str], result: Path) -> int:
         import coverage
 
-        tool = coverage.Coverage(data_file=None, include=[str(ROOT / name) for name in self.files], config_file=False)
+        tool = coverage.Coverage(data_file=None, include=[str(ROOT / name) for name in EVERY], config_file=False)
         took = {}
         for nodeid in nodeids:
             tool.start()
@@ -145,46 +135,63 @@ class Hunt:
             if passed and not self.skipped:
                 took[nodeid] = time.process_time() - start
         data = tool.get_data()
-        reached = {name: data.contexts_by_lineno(str(ROOT / name)) for name in self.files}
+        reached = {name: data.contexts_by_lineno(str(ROOT / name)) for name in EVERY}
         result.write_bytes(pickle.dumps((took, reached)))
         return 0
 
     def of_file(self, name: str) -> list[Fate]:
         """Try every mutant of a file, `jobs` at a time."""
         source = (ROOT / name).read_text()
-        module = sys.modules[name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")]
+        module = import_module(name.removesuffix(".py").removesuffix("/__init__").replace("/", "."))
         mutants = mutations(ast.parse(source))
-        left = [k for k, m in enumerate(mutants) if self.only is None or (name, m.where, m.says) in self.only]
+        before = [self.noticed.get((name, mutant.where, mutant.says)) for mutant in mutants]
+        left = [k for k, fate in enumerate(before) if fate is None]
         killers: dict[str, Counter[str]] = defaultdict(Counter)
         running: dict[int, tuple[int, Path]] = {}
-        results, start = [], time.perf_counter()
+        results, start = [fate for fate in before if fate], time.perf_counter()
         with tempfile.TemporaryDirectory() as folder:
             while left or running:
                 if left and len(running) < self.jobs:
                     k, note = left[0], Path(folder, str(left.pop(0)))
                     tests = self.tests_of(name, mutants[k], killers)
-                    running[self.fork(lambda k=k, t=tests, n=note: self.attempt(source, module, k, t, n))] = k, note
+                    running[forked(lambda k=k, t=tests, n=note: self.attempt(source, module, k, t, n))] = k, note
                     continue
                 pid, status = os.wait()
                 k, note = running.pop(pid)
                 mutant, test = mutants[k], note.read_text() if note.exists() else ""
                 code = os.waitstatus_to_exitcode(status)
-                how = {0: "survived", -signal.SIGALRM: "timeout"}.get(code, "killed")  # a crash is noticed, too
+                how = {0: "survived", BROKEN: "broken", -signal.SIGPROF: "timeout"}.get(code, "killed")  # or it crashed
                 if how == "killed":
                     killers[mutant.where][test] += 1
                     killers[""][test] += 1
                 results.append(Fate(name, mutant.lines.start, mutant.where, mutant.says, how, test))
+        results = self.believed(name, source, module, results)
         by = Counter(fate.how for fate in results)
         print(f"{name}: {len(results)} mutants, {by['killed']} killed, {by['timeout']} timeouts, {by['survived']} "
-              f"survived ({time.perf_counter() - start:.0f} s)", flush=True)
+              f"survived, {by['broken']} broken ({time.perf_counter() - start:.0f} s)", flush=True)
         return sorted(results, key=lambda fate: fate.line)
+
+    def believed(self, name: str, source: str, module: ModuleType, results: list[Fate]) -> list[Fate]:
+        """Put the file in unchanged: a test that fails then notices nothing, and what it noticed is not believed."""
+        noticed = sorted({fate.test for fate in results if fate.test in self.items})
+        with tempfile.TemporaryDirectory() as folder:
+            note = Path(folder, "note")
+            while noticed:
+                pid = forked(lambda: self.attempt(source, module, None, noticed, note))
+                if os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0:
+                    break
+                wrong = note.read_text()
+                print(f"{name}: {wrong} fails without a change")
+                noticed.remove(wrong)
+                results = [fate._replace(how="broken") if fate.test == wrong else fate for fate in results]
+        return results
 
     def tests_of(self, name: str, mutant: Any, killers: dict[str, Counter[str]]) -> list[str]:
         """Return the tests that run the mutant's lines, the most promising first, as many as the budget allows."""
         lines = self.reached.get(name, {})
         found = {test for line in mutant.lines for test in lines.get(line, ())}
-        if not mutant.inside:  # a constant of a class or module is read by functions elsewhere
-            found = {test for tests in lines.values() for test in tests if test}
+        if not mutant.inside:  # a constant of a class or module is read by functions elsewhere, and by tests themselves
+            found = {test for tests in lines.values() for test in tests if test} | self.idle
         order = sorted(found, key=lambda t: (-killers[mutant.where][t], -killers[""][t], self.took[t], t))
         kept, seconds = [], 0.0
         for test in order:
@@ -194,11 +201,12 @@ class Hunt:
             kept.append(test)
         return kept
 
-    def attempt(self, source: str, module: ModuleType, number: int, tests: list[str], note: Path) -> int:
-        """In the mutant's process: change the module and run the tests; 1 as soon as one fails."""
+    def attempt(self, source: str, module: ModuleType, number: int | None, tests: list[str], note: Path) -> int:
+        """In the mutant's process: change the module (or not) and run the tests; 1 as soon as one fails."""
         tree = ast.parse(source)
-        mutations(tree)[number].change.make()
-        signal.alarm(60)
+        if number is not None:
+            mutations(tree)[number].change.make()
+        signal.setitimer(signal.ITIMER_PROF, 60)  # of the processor: other processes do not make it late
         try:
             replace(module, compile(ast.fix_missing_locations(tree), str(module.__file__), "exec"))
         except Exception:  # the changed module cannot even be imported
@@ -206,7 +214,7 @@ class Hunt:
             return 1
         self.note = note
         for test in tests:
-            signal.alarm(int(30 + 20 * self.took[test]))
+            signal.setitimer(signal.ITIMER_PROF, 30 + 20 * self.took[test])
             self.run(test)
         return 0
 
@@ -217,20 +225,17 @@ def main() -> int:
     parser.add_argument("--tests", nargs="*", help="test files that may notice")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--json", type=Path, help="where to write what became of each mutant")
-    parser.add_argument("--again", type=Path, help="try only those that survived there")
+    parser.add_argument("--again", type=Path, help="try only those that no test which is still here noticed there")
     parser.add_argument("--examples", type=int, default=10, help="how many cases Hypothesis draws for a test")
     options = parser.parse_args()
-    files = options.files or [str(p.relative_to(ROOT)) for part in PARTS
-                              for p in ([ROOT / part] if part.endswith(".py") else sorted((ROOT / part).glob("*.py")))]
+    files = options.files or EVERY
     tests = options.tests or [str(ROOT / "tests" / f"test_{name}.py") for name in TESTS]
-    before = json.loads(options.again.read_text()) if options.again else []
-    only = {(f["file"], f["where"], f["says"]) for f in before if f["how"] == "survived"} if options.again else None
-    if only is not None:
-        files = [name for name in files if any(name == file for file, *_ in only)]
+    before = [Fate(**fate) for fate in json.loads(options.again.read_text())] if options.again else []
+    noticed = [fate for fate in before if fate.how in ("killed", "timeout")]
     os.environ.update(ONE_THREAD)
     import pytest
 
-    hunt = Hunt(files, options.jobs, options.json, only, options.examples)
+    hunt = Hunt(files, options.jobs, options.json, noticed, options.examples)
     pytest.main(["-q", "-x", "-s", "-p", "no:faulthandler", "--rootdir", str(ROOT), *tests], plugins=[hunt])
     return 0 if hunt.results and judged(hunt.results) else 1
 

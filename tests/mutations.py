@@ -1,7 +1,9 @@
 """The small changes that mutation testing makes to a module, one at a time; `mutants.py` runs the tests against each.
 
-Not changed: imports, annotations, decorators, docstrings, `__repr__`, a body that only raises NotImplementedError,
-whether an array is copied (`copy=`), and what an error or an f-string says (that an error is raised at all is changed).
+Not changed: imports, annotations, decorators, docstrings, `__repr__`, what only raises NotImplementedError,
+whether an array is copied (`copy=`), whether a zip checks lengths (`strict=`: shapes that differ were refused before),
+the order of arguments that a function may have in any, and what an error or an f-string says (that it is raised at all
+is changed).
 """
 
 from __future__ import annotations
@@ -22,7 +24,9 @@ ARITHMETIC = {
 }
 PAIRS = ("maximum minimum", "max min", "any all", "argmax argmin", "ceil floor", "zeros ones", "zeros_like ones_like",
          "logical_and logical_or", "fmax fmin", "exp expm1", "log log1p", "sum prod")
-SYMMETRIC = {"maximum", "minimum", "max", "min", "fmax", "fmin", "logical_and", "logical_or"}
+SYMMETRIC = {"maximum", "minimum", "max", "min", "fmax", "fmin", "logical_and", "logical_or", "multiply",
+             "broadcast_shapes", "result_type", "swapaxes"}  # in any order of the first two arguments
+UNTOUCHED = ("copy", "strict")  # what is not changed about a call
 OTHER_NAME = {a: b for pair in PAIRS for a, b in (pair.split(), pair.split()[::-1])}
 
 
@@ -103,7 +107,7 @@ def _of_statement(body: list[ast.stmt], k: int, s: ast.stmt, where: tuple[str, .
     inside = names is not None
     if isinstance(s, ast.ClassDef):
         yield from _of_body(s.body, (*where, s.name), None)
-    elif isinstance(s, ast.FunctionDef) and s.name != "__repr__":
+    elif isinstance(s, ast.FunctionDef) and s.name != "__repr__" and not _is_left_to_heirs(s):
         inner, lines = (*where, s.name), range(s.body[0].lineno, (s.end_lineno or 0) + 1)
         for defaults in (s.args.defaults, s.args.kw_defaults):
             for i, default in enumerate(defaults):
@@ -146,6 +150,10 @@ def _is_text(s: ast.stmt) -> bool:
     return isinstance(s, ast.Expr) and isinstance(s.value, ast.Constant)
 
 
+def _is_left_to_heirs(s: ast.FunctionDef) -> bool:
+    return [ast.unparse(part) for part in s.body if not _is_text(part)] == ["raise NotImplementedError"]
+
+
 def _names_a_type(s: ast.Assign | ast.AnnAssign) -> bool:
     """Whether a statement outside of functions gives a type a name, or says what a module holds."""
     text = ast.unparse(s)
@@ -159,14 +167,12 @@ def _can_go(s: ast.stmt, names: frozenset[str]) -> bool:
         target = s.targets[0]
         reads = {n.id for n in ast.walk(s.value) if isinstance(n, ast.Name)}
         return isinstance(target, (ast.Attribute, ast.Subscript)) or ast.unparse(target) in names | reads
-    if isinstance(s, ast.Raise):
-        return ast.unparse(s) != "raise NotImplementedError"
-    return isinstance(s, (ast.AugAssign, ast.Continue, ast.Break, ast.Expr))
+    return isinstance(s, (ast.AugAssign, ast.Continue, ast.Break, ast.Expr, ast.Raise))
 
 
 def _of_expression(owner: Any, key: Any, node: ast.AST | None) -> Iterator[Change]:
     """Yield the changes to an expression and to its parts."""
-    if isinstance(node, (ast.JoinedStr, ast.Name, type(None))) or getattr(node, "arg", None) == "copy":
+    if isinstance(node, (ast.JoinedStr, ast.Name, type(None))) or getattr(node, "arg", None) in UNTOUCHED:
         return
     yield from _of_node(owner, key, node)
     for field, value in ast.iter_fields(node):
@@ -217,7 +223,7 @@ def _of_call(node: ast.Call) -> Iterator[Change]:
             if ast.dump(a[k]) != ast.dump(a[k + 1]):
                 yield Change(node, node, "args", [*a[:k], a[k + 1], a[k], *a[k + 2 :]])
     for k, keyword in enumerate(node.keywords):
-        if keyword.arg not in (None, "copy"):
+        if keyword.arg not in (None, *UNTOUCHED):
             yield Change(node, node, "keywords", node.keywords[:k] + node.keywords[k + 1 :])
 
 

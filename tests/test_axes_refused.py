@@ -55,6 +55,8 @@ REFUSED = [  # the layer, the shapes that arrive, and what the error says
     (lambda: DepthToSpace(2), [(4, 2, 2)], "4 axes"),
     (lambda: DepthToSpace(2, "RCD"), [(1, 4, 2, 2)], "DCR or CRD"),
     (lambda: SpaceToDepth(2), [(1, 4, 2, 3)], "2 divides"),
+    (lambda: SpaceToDepth(0), [(1, 4, 2, 2)], "block >= 1"),
+    (lambda: SpaceToDepth(2, "RCD"), [(1, 4, 2, 2)], "DCR or CRD"),
     (lambda: Slice((0,), (1, 2)), [(2, 3)], "as many starts"),
     (lambda: Slice((0,), (1,), (0,), (0,)), [(2, 3)], "no step of 0"),
     (lambda: Slice((0,), (1,), (2,)), [(2, 3)], "axis 2"),
@@ -72,6 +74,8 @@ REFUSED = [  # the layer, the shapes that arrive, and what the error says
     (lambda: Tile((0, HUGE)), [(2, 3)], "at most 1,073,741,824 numbers"),
     (lambda: DepthToSpace(2**40), [(1, 0, 2, 2)], "expected cells"),
     (lambda: Tile((HUGE, HUGE)), [(2, 3)], "at most 1,073,741,824 numbers"),
+    (lambda: Tile((2**29,)), [(3,)], "at most 1,073,741,824 numbers"),
+    (lambda: Tile((2**30 + 1,)), [(0,)], "at most 1,073,741,824 numbers"),
     (lambda: PadAxes((1,), (1, 1)), [(2, 3)], "as many numbers before as after"),
     (lambda: PadAxes((1,), (1,)), [(2, 3)], "1 axes"),
     (lambda: PadAxes((-2, 0), (-2, 0)), [(2, 3)], "no more cells taken away"),
@@ -82,6 +86,7 @@ REFUSED = [  # the layer, the shapes that arrive, and what the error says
     (lambda: Concat(2), [(2, 3), (2, 3)], "axis 2"),
     (lambda: Concat(1), [(2, 3), (3, 3)], "axis 1 only"),
     (lambda: Concat(0), [(2, 3), (2, 3, 1)], "axis 0 only"),
+    (lambda: Concat(0), [(2, 3), (2, 4)], "axis 0 only"),
     (lambda: Concat(0), [(), ()], "axis 0"),
     (lambda: ReduceMean((2,)), [(2, 3)], "axis 2"),
     (lambda: ReduceMax((0, -2)), [(2, 3)], "each axis once"),
@@ -105,6 +110,23 @@ def test_what_cannot_be_is_refused_in_one_sentence(make, shapes, words) -> None:
     xs = [np.broadcast_to(np.float32(1), shape) for shape in shapes]
     with pytest.raises(ShapeError, match=words):
         make().forward(*xs)
+
+
+@pytest.mark.parametrize(("make", "name"), [
+    (Expand, "shape"), (Tile, "repeats"), (Reshape, "target"), (Squeeze, "axes"), (Unsqueeze, "axes"),
+    (Transpose, "perm"), (ReduceSum, "axes"), (lambda v: PadAxes(v, (1,)), "before"),
+    (lambda v: PadAxes((1,), v), "after"), (lambda v: Slice(v, (1,)), "starts"), (lambda v: Slice((0,), v), "ends"),
+    (lambda v: Slice((0,), (1,), v), "axes"), (lambda v: Slice((0,), (1,), (0,), v), "steps"),
+])
+@pytest.mark.parametrize("value", [(0.5,), (0, 0.5), [1], 1])
+def test_settings_are_tuples_of_whole_numbers_and_the_sentence_names_them(make, name, value):
+    with pytest.raises(ShapeError, match=f"^{name}: expected a tuple of whole numbers"):
+        make(value)
+
+
+def test_an_axis_of_one_cell_may_become_one_of_none():
+    assert Expand((0, 3)).forward(np.ones((1, 3)))[0].shape == (0, 3)
+    assert Expand((1, 3)).forward(np.ones((0, 3)))[0].shape == (0, 3)
 
 
 numbers = st.one_of(st.integers(-2, 4), st.sampled_from((2**31, HUGE, -HUGE, 2**63 - 1, -(2**63), 10**30)))
@@ -137,6 +159,7 @@ def test_hostile_settings_are_refused_or_give_the_shape_that_was_promised(made, 
 def test_the_largest_array_is_allowed_and_the_next_is_not():
     for shape in ((2**30,), (0, 2**30), (2**15, 1, 2**15), (1,) * 32):
         assert expect_room(shape) == shape
+    assert Tile((2**30,)).output_shape((0,)) == (0,)
     for shape, words in (((2**30 + 1,), "1,073,741,824"), ((0, 2**31), "1,073,741,824"), ((1,) * 33, "32 axes")):
         with pytest.raises(ShapeError, match=words):
             expect_room(shape)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import dataclasses
 from math import prod
 
 import numpy as np
@@ -11,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from npgradcam import errors, layers, testing
-from npgradcam.layers import AvgPool2d, BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Softmax
+from npgradcam import layers, testing
+from npgradcam.layers import Conv2d, Linear, Softmax
 from npgradcam.layers.steps import Step
 from npgradcam.testing import check_adjoint, check_gradient, check_parameter_gradients, slow_backward, slow_forward
 from npgradcam.testing import definitions as slow
@@ -58,7 +57,7 @@ def signal_like(case: Case, y: np.ndarray, data: st.DataObject, whole: bool = Fa
 def test_every_layer_is_tested_here() -> None:
     bases = {"Layer", "Rectifier"}
     steps = {name for name in layers.__all__ if issubclass(getattr(layers, name), Step)}  # test_steps.py
-    wiring = {"CastLike", "Computed", "Constant", "Identity"}  # test_steps.py, test_network.py
+    wiring = {"CastLike", "Computed", "Constant", "Identity"}  # test_steps.py, test_wiring.py, test_network.py
     assert set(REAL) == set(layers.__all__) - bases - steps - wiring
     assert set(REAL) == {kind.__name__ for kind in testing.twins.TWINS}
 
@@ -229,136 +228,6 @@ def test_height_and_width_are_never_swapped(name: str, data: st.DataObject) -> N
     y, _ = case.layer.forward(*case.xs)
     y2, _ = turned.forward(*(x.swapaxes(2, 3) if x.ndim == 4 else x for x in case.xs))
     assert np.array_equal(y2, y.swapaxes(2, 3) if y.ndim == 4 else y)
-
-
-@pytest.mark.parametrize(("make", "words"), [
-    (lambda: Conv2d(np.ones((3, 2)), np.ones(3)), "Conv2d: expected weight"),
-    (lambda: Conv2d(np.ones(()), np.ones(3)), "Conv2d: expected weight"),
-    (lambda: Conv2d(np.ones((3, 2, 1, 1)), np.ones(2)), "Conv2d: expected weight"),
-    (lambda: Conv2d(np.ones((3, 2, 1, 1)), np.ones(3), groups=2), "groups that divide O"),
-    (lambda: Conv2d(np.ones((2, 1, 1, 1)), np.ones(2), stride=(0, 1)), "stride and dilation >= 1"),
-    (lambda: Conv2d(np.ones((2, 1, 1, 1)), np.ones(2), stride=2), "stride: expected 2 whole numbers"),
-    (lambda: Conv2d(np.ones((2, 1, 1, 1)), np.ones(2), padding=(0, 0, 0, -1)), "padding >= 0"),
-    (lambda: Linear(np.ones(3), np.ones(3)), "Linear: expected weight"),
-    (lambda: Linear(np.ones((3, 2)), np.ones(2)), "Linear: expected weight"),
-    (lambda: BatchNorm2d(*(np.ones(k) for k in (2, 2, 2, 3))), "four arrays of one shape"),
-    (lambda: BatchNorm2d(*np.ones((3, 2)), np.array([1.0, -1.0])), "variance \\+ epsilon > 0, got variance -1.0"),
-    (lambda: BatchNorm2d(*np.ones((3, 2)), np.array([-0.5, 1.0]), 0.5), "variance \\+ epsilon > 0, got variance -0.5"),
-    (lambda: ConvTranspose2d(np.ones((2, 1, 1, 1)), groups=0), "groups that divide C"),
-    (lambda: ConvTranspose2d(np.ones((2, 1, 0, 3))), r"^ConvTranspose2d: expected kernel.*got \(0, 3\), \(1, 1\)"),
-    (lambda: ConvTranspose2d(np.ones((2, 1, 3, 0))), r"^ConvTranspose2d: expected kernel.*got \(3, 0\), \(1, 1\)"),
-    (lambda: ConvTranspose2d(np.ones((2, 1, 1, 1)), output_padding=(1,)), "^output_padding: expected 2 whole numbers"),
-    (lambda: layers.Pad((0, 0, 0)), "^padding: expected 4 whole numbers"),
-    (lambda: layers.PadAxes((0.5,), (1,)), "^before: expected a tuple of whole numbers"),
-    (lambda: layers.PadAxes((1,), (0.5,)), "^after: expected a tuple of whole numbers"),
-    (lambda: layers.GroupNorm(2, np.ones(4), np.ones(3)), "GroupNorm: expected weight and bias of one shape"),
-    (lambda: layers.GroupNorm(2, *np.ones((2, 4))).forward(np.ones((1, 3, 2))), "expected 4 channels on axis 1"),
-    (lambda: layers.GroupNorm(2, *np.ones((2, 4))).output_shape((1, 4)), "expected at least 3 axes"),
-    (lambda: layers.LayerNorm(np.ones((2, 3))).output_shape((4, 2, 5)), "weight that broadcasts to"),
-    (lambda: layers.AdaptiveAvgPool2d((0, 1)).output_shape((1, 1, 2, 2)), "at least one window on each axis"),
-    (lambda: layers.Gather([0, 1]), "whole numbers as indices, got list"),
-    (lambda: layers.Gather(np.ones(2)), "whole numbers as indices, got float64"),
-    (lambda: layers.Resize(sizes=(4, 0)), "sizes or scales > 0"),
-    (lambda: layers.Resize(scales=(float("nan"), 2.0)), "sizes or scales > 0"),
-    (lambda: layers.Resize(sizes=(4, 4), mode="area"), "expected mode among nearest, linear, cubic, got 'area'"),
-    (lambda: AvgPool2d((0, 1), (1, 1)), "expected kernel"),
-    (lambda: layers.MaxPool2d((2, 2), 2), "stride: expected 2 whole numbers"),
-    (lambda: layers.Clip(float("nan"), 2.0), "Clip: expected two numbers"),
-    (lambda: layers.Pad((0, 0, 0, -1)), "padding >= 0"),
-])
-def test_a_layer_that_cannot_be_is_refused_with_the_reason(make, words: str) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(errors.ShapeError, match=words):
-        make()
-
-
-DEFAULTS = {  # as the papers and ONNX have them
-    "BatchNorm2d": {"epsilon": 1e-5}, "LeakyReLU": {"alpha": 0.01}, "ThresholdedReLU": {"alpha": 1.0},
-    "Resize": {"cubic_a": -0.75, "extrapolation": 0.0, "mode": "nearest", "coordinates": "half_pixel"},
-    "Conv2d": {"stride": (1, 1), "padding": (0, 0, 0, 0), "dilation": (1, 1), "groups": 1},
-    "ConvTranspose2d": {"stride": (1, 1), "padding": (0, 0, 0, 0), "output_padding": (0, 0), "dilation": (1, 1),
-                        "groups": 1},
-    "Elu": {"alpha": 1.0}, "Celu": {"alpha": 1.0},
-    "Selu": {"alpha": 1.67326319217681884765625, "gamma": 1.05070102214813232421875},
-    "Pad": {"value": 0.0}, "PadAxes": {"value": 0.0, "mode": "constant"},
-    "LayerNorm": {"axis": -1, "epsilon": 1e-5},
-    "ReLU6": {"low": 0, "high": 6},
-}
-
-
-@pytest.mark.parametrize("name", DEFAULTS)
-def test_what_nobody_says_is_as_in_the_paper(name: str) -> None:
-    said = {field.name: field.default for field in dataclasses.fields(getattr(layers, name))}
-    assert {key: said[key] for key in DEFAULTS[name]} == DEFAULTS[name]
-
-
-@pytest.mark.parametrize(("layer", "shapes", "kept"), [
-    (layers.PReLU(np.ones((1, 3, 1, 1))), [(2, 3, 4, 4)], True),
-    (layers.PReLU(np.ones((2, 3, 1, 1))), [(2, 3, 4, 4)], False),
-    (layers.PReLU(np.ones((3, 1, 1))), [(2, 3, 4, 4)], True),
-    (layers.Add(), [(3,), (3,)], True),
-    (layers.Add(), [(), ()], False),
-    (layers.Add(), [(3, 2), (2,)], False),
-    (layers.Add(np.ones((3, 2))), [(3, 2)], False),
-])
-def test_a_batch_is_kept_where_each_row_comes_of_its_own_row(layer: layers.Layer, shapes, kept: bool) -> None:  # type: ignore
-    assert layer.keeps_batch(*shapes) is kept
-
-
-def test_whole_numbers_to_a_power_with_a_fraction_are_cut_off_after_it() -> None:
-    y, _ = layers.Pow().forward(np.array([4, 9, 10]), np.array([0.5, 0.5, 0.5]))
-    assert y.dtype == np.int64
-    assert y.tolist() == [2, 3, 3]
-
-
-def test_a_division_of_zero_by_zero_says_nan_both_ways_and_warns_nobody() -> None:
-    zero = np.zeros(1)
-    y, cache = layers.Div().forward(zero, zero)
-    assert np.isnan([y, *layers.Div().backward(zero, cache)]).all()
-
-
-def test_only_a_clip_at_zero_is_a_rectifier() -> None:
-    assert [layers.Clip(low, 2.0).rectifies for low in (0.0, 1.0, -1.0)] == [True, False, False]
-
-
-def test_channels_that_a_norm_does_not_have_are_refused() -> None:
-    with pytest.raises(errors.ShapeError, match="expected 2 channels on axis 1, got shape"):
-        layers.BatchNorm(*np.ones((4, 2))).forward(np.ones((1, 1, 3)))
-
-
-def test_a_convolution_without_a_bias_has_the_gradient_of_its_weight_alone() -> None:
-    found = Conv2d(np.ones((1, 1, 1, 1))).parameter_gradients(np.ones((1, 1, 2, 2)), np.ones((1, 1, 2, 2)))
-    assert {key: value.tolist() for key, value in found.items()} == {"weight": [[[[4]]]]}
-
-
-def test_classes_on_an_axis_that_is_not_there_are_refused_before_anything_is_computed() -> None:
-    for axis in (2, -3):
-        with pytest.raises(errors.ShapeError, match=f"classes on axis {axis}, got shape"):
-            Softmax(axis).output_shape((2, 3))
-
-
-def test_padding_needs_rows_and_columns_and_makes_cells_of_none() -> None:
-    pad = layers.Pad((1, 1, 1, 1))
-    for ask in (pad.forward, lambda x: pad.output_shape(x.shape)):
-        with pytest.raises(errors.ShapeError, match=r"expected 4 axes \(N, C, H, W\), got shape \(1, 2, 2\)"):
-            ask(np.ones((1, 2, 2)))
-    assert layers.PadAxes((1,), (2,), value=7.0).forward(np.ones(0))[0].tolist() == [7, 7, 7]
-
-
-def test_a_layer_is_no_rectifier_and_has_no_parameters_unless_it_says_so() -> None:
-    assert layers.Layer().rectifies is False
-    assert layers.Flatten().parameter_gradients(np.ones((1, 1)), np.ones((1, 1))) == {}
-
-
-@pytest.mark.parametrize("layer", [
-    layers.GroupNorm(2, np.ones(4), np.zeros(4)), layers.LayerNorm(np.ones((4, 1)), np.zeros(5), 1),
-    layers.LayerNorm(np.ones((1, 5)), None),
-])
-def test_a_norms_parameter_gradients_are_derivatives(layer: layers.Layer) -> None:
-    check_parameter_gradients(layer, np.random.default_rng(0).standard_normal((3, 4, 5)))
-
-
-def test_places_are_no_parameters() -> None:
-    assert layers.Gather(np.array([0])).parameters == {}
 
 
 @given(shape=st.tuples(*(st.integers(1, 3),) * 4))

@@ -88,7 +88,7 @@ def test_the_counterfactual_is_what_a_person_computes_on_paper(by_hand):
 def test_each_rule_is_what_a_person_computes_on_paper(by_hand, rule):
     b = ng.backprop(*by_hand, rule=rule)
     np.testing.assert_array_equal(b.signal, [[SIGNALS[rule]]])
-    assert (b.rule, b.gates) == (rule, 1)
+    assert (b.rule, b.method, b.gates) == (rule, "guided-backprop" if rule == "guided" else rule, 1)
 
 
 def test_guided_grad_cam_is_what_a_person_computes_on_paper(by_hand):

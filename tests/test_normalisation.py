@@ -60,7 +60,7 @@ def test_layer_norm_from_axis_0_mixes_the_images_and_says_so() -> None:
 def test_lrn_divides_by_these_neighbours() -> None:
     """Squares 1, 4, 9, 16; alpha = size, beta = 1 and bias = 0: y = x / (sum of the squares in the window)."""
     x = np.array([1.0, 2, 3, 4]).reshape(1, 4, 1, 1)
-    windows = {1: [1, 4, 9, 16], 2: [5, 13, 25, 16], 3: [5, 14, 29, 25], 4: [14, 30, 29, 25], 9: [30] * 4}
+    windows = {1: [1, 4, 9, 16], 2: [5, 13, 25, 16], 3: [5, 14, 29, 25], 4: [14, 30, 29, 25], 9: [30] * 4, 13: [30] * 4}
     for size, sums in windows.items():  # an even window reaches one further up
         y, _ = LRN(size, size, 1.0, 0.0).forward(x)
         np.testing.assert_allclose(y.ravel(), x.ravel() / sums, rtol=1e-15)

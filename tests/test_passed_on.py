@@ -10,7 +10,9 @@ import pytest
 from small_nets import conv, gap_net, linear, pictures
 
 import npgradcam as ng
-from npgradcam.layers import Flatten, GlobalAvgPool2d, ReLU, Softmax
+from npgradcam.errors import ShapeError
+from npgradcam.layers import Flatten, GlobalAvgPool2d, ReLU, Reshape, Softmax, Transpose
+from npgradcam.methods.start import explained_output
 from npgradcam.network import Network, Node
 
 RELATIVES: tuple[Callable[..., Any], ...] = (
@@ -58,6 +60,59 @@ def test_the_first_row_is_meant_where_nobody_says_which() -> None:
         assert not np.array_equal(e.array(), e.array(1))
         assert np.array_equal(e.picture(), e.picture(0))
         assert not np.array_equal(e.picture(), e.picture(1))
+
+
+def test_a_photograph_is_drawn_over_by_the_first_row_where_nobody_says_which() -> None:
+    e, photograph = ng.grad_cam(gap_net(), pictures(1), [[1, 2]]), np.zeros((14, 20, 3), np.uint8)
+    assert np.array_equal(e.overlay(photograph), e.overlay(photograph, 0))
+    assert np.array_equal(e.shown(photograph), e.overlay(photograph, 0))
+    assert not np.array_equal(e.shown(photograph), e.shown(photograph, 1))
+    b = ng.backprop(gap_net(), pictures(1), [[1, 2]])
+    assert b.limit() == b.limit(0) != b.limit(1)
+
+
+def test_ten_channels_of_either_sign_are_told_of_a_cell_where_nobody_says_how_many() -> None:
+    e = ng.grad_cam(gap_net(channels=60), pictures(1), 1)
+    told = max((e.why(i, j) for i in range(3) for j in range(5)), key=lambda cell: len(cell.positive))
+    assert len(told.positive) == 10 < len(e.why(*told.cell, top=11).positive)
+
+
+def test_a_record_says_which_method_made_it_and_what_the_model_knows() -> None:
+    net, x = ng.load("shapes"), np.random.default_rng(0).random((1, 3, 32, 32), np.float32)
+    made = [method(net, x, 1) for method in (*RELATIVES[:5], ng.grad_cam, ng.cam, ng.backprop, ng.guided_grad_cam)]
+    assert [e.method for e in made] == [
+        "counterfactual-grad-cam", "grad-cam-plus-plus", "xgrad-cam", "hires-cam", "layer-cam", "grad-cam", "cam",
+        "gradient", "guided-grad-cam"]
+    assert all(e.preprocessing is net.preprocessing and e.labels is net.labels for e in made)
+
+
+def test_where_letters_are_lost_channels_come_first_and_where_images_meet_there_is_no_map() -> None:
+    random, x = np.random.default_rng(0), pictures(2, 4, 5)
+    first, last = [("conv", conv(random, 4, 3, padding="same")), ("relu", ReLU())], linear(random, 5, 80)
+    net = Network.sequential([*first, ("flat", Flatten()), ("back", Reshape((0, 4, 4, 5))), ("again", Flatten()),
+                              ("fc", last)], dtype="float64")
+    assert np.array_equal(ng.grad_cam(net, x, 1, "back").cam, ng.grad_cam(net, x, 1, "relu").cam)
+    net = Network.sequential([*first, ("mixed", Reshape((1, 8, 4, 5))), ("flat", Reshape((2, 80))), ("fc", last)],
+                             dtype="float64")
+    with pytest.raises(ShapeError, match="layer 'mixed': expected maps of 2 images as the output has, got 1"):
+        ng.grad_cam(net, x, 1, "mixed")
+
+
+def test_the_logit_is_explained_where_nobody_says_which_score() -> None:
+    assert explained_output(gap_net(softmax=True)) == explained_output(gap_net()) == "fc"
+    assert explained_output(gap_net(softmax=True), score="output") == "softmax"
+
+
+def test_channels_that_lie_last_at_the_input_lie_last_in_the_signal_and_nowhere_else() -> None:
+    net, x = gap_net(), pictures(1)
+    turned = Network.sequential([("turn", Transpose((0, 3, 1, 2))), *((n.name, n.layer) for n in net.nodes)],
+                                dtype="float64")
+    for method in (ng.backprop, ng.guided_grad_cam):
+        first, last = method(net, x, 1), method(turned, x.transpose(0, 2, 3, 1), 1)
+        assert (first.layout, last.layout) == ("NCHW", "NHWC")
+        assert np.array_equal(last.signal, first.signal.transpose(0, 2, 3, 1))
+        assert np.array_equal(last.array(), first.array())
+        assert np.array_equal(last.picture(), first.picture())
 
 
 def test_an_input_of_ones_choice_is_the_one_that_guided_grad_cam_goes_back_to() -> None:

@@ -112,6 +112,12 @@ def test_softmax_of_huge_scores_in_float32(layer, score) -> None:  # type: ignor
     np.testing.assert_array_equal(dx, np.array([[-1, 1] if score else [0, 0]], np.float32), strict=True)
 
 
+def test_the_scores_of_one_image_do_not_meet_those_of_another() -> None:
+    x = np.array([[0, 0], [1e4, 1e4]])
+    np.testing.assert_allclose(LogSoftmax().forward(x)[0], np.full((2, 2), -math.log(2)), rtol=1e-15)
+    np.testing.assert_array_equal(Softmax().forward(x)[0], np.full((2, 2), 0.5))
+
+
 # ------------------------------------------------------------------------------------------- kinks and ties
 
 
@@ -126,6 +132,7 @@ def test_softmax_of_huge_scores_in_float32(layer, score) -> None:  # type: ignor
     (HardSwish(), [-4, -3, 0, 3, 4], [0, 0, 0, 3, 4], [0, 0, 0.5, 1, 1]),
     (Elu(0.5), [0, 2], [0, 2], [0.5, 1]),
     (Celu(0.5), [0, 2], [0, 2], [1, 1]),
+    (Celu(2**-10), [0, 2], [0, 2], [1, 1]),  # exp(2 / alpha) would run over
     (Selu(2.0, 3.0), [0, 2], [0, 6], [6, 3]),
     (Softsign(), [-1, 0, 1], [-0.5, 0, 0.5], [0.25, 1, 0.25]),
 ], ids=repr)

@@ -31,6 +31,12 @@ def test_a_copy_of_a_record_is_read_only_too(record, copied):
         twin.cam[:] = 0
 
 
+def test_arrays_that_go_into_a_record_stay_writable_outside_of_it(record):
+    cam = np.zeros((2, 3, 5))
+    assert not type(record)(**{**vars(record), "cam": cam}).cam.flags.writeable
+    assert cam.flags.writeable
+
+
 @pytest.mark.parametrize("row", [-1, 2, 99])
 def test_a_row_that_is_not_there_is_named(record, row):
     with pytest.raises(TargetError, match=f"from 0 to 1, got {row}"):
@@ -165,6 +171,7 @@ def test_a_notebook_shows_eight_rows_and_counts_the_others(rows, rest):
 def test_a_record_of_a_kind_of_its_own_has_nothing_to_note_and_is_shown_by_its_picture(record):
     base = Explanation(method="mine", output="fc", logits=record.logits, target=record.target, image=record.image)
     assert (base.note(1), base.notes) == ("", ())
+    assert Explanation(method="mine", output="fc", logits=record.logits, target=None, image=np.array([0])).note() == ""
     with pytest.raises(TargetError, match="from 0 to 1, got 2"):
         base.note(2)
     with pytest.raises(NotImplementedError):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from npgradcam.errors import ShapeError
 from npgradcam.layers import Resize
-from npgradcam.layers.interpolation import centres, matrix
+from npgradcam.layers.interpolation import _cubic, _linear, centres, matrix
 
 ROW = np.array([1.0, 10, 100, 1000])
 
@@ -35,6 +35,8 @@ def line(x, **settings):  # type: ignore[no-untyped-def]
     ("align_corners", 4, 2, (1, 2), [0, 3]),
     ("align_corners", 4, 1, (1, 4), [0]),
     ("align_corners", 4, 2, (3, 5), [0, 3 / 1.4]),  # 4 * 3/5 = 2.4 is not rounded
+    ("align_corners", 6, 4, (2, 3), [0, 5 / 3, 10 / 3, 5]),
+    ("asymmetric", 4, 1024, (2**54, 2**54), range(1024)),  # no product of whole numbers that runs over
 ])
 def test_output_cells_lie_here(coordinates, length, size, scale, expected) -> None:  # type: ignore[no-untyped-def]
     np.testing.assert_array_equal(centres(coordinates, length, size, *scale, (0, 1)), expected)
@@ -108,6 +110,16 @@ def test_a_constant_stays_that_constant(length, size, mode, exclude, antialias, 
         np.testing.assert_allclose(weights, weights[::-1, ::-1], atol=1e-12)  # left as right
 
 
+@pytest.mark.parametrize("size", range(1, 9))
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_every_cell_that_a_stretched_kernel_reaches_counts(mode, size) -> None:  # type: ignore[no-untyped-def]
+    where, shrunk = centres("half_pixel", 9, size, size, 9, (0, 1)), size / 9
+    t = np.abs(where[:, None] - np.arange(9)) * shrunk
+    weights = _linear(t) if mode == "linear" else _cubic(t, -0.75)
+    expected = weights / weights.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(matrix(where, 9, mode, "floor", -0.75, shrunk, True), expected, atol=1e-14)
+
+
 @given(height=st.integers(1, 3), width=st.integers(1, 3), shape=st.tuples(*(st.integers(1, 3),) * 4))
 def test_a_whole_scale_repeats_cells(height, width, shape) -> None:  # type: ignore[no-untyped-def]
     x = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
@@ -151,9 +163,15 @@ def test_a_crop_fills_what_lies_outside_and_pays_nothing_there() -> None:
     y, dx = line(ROW, sizes=(4,), roi=(-1 / 3, 2 / 3), **crop)
     np.testing.assert_allclose(y, [-7, 1, 10, 100], atol=1e-12)  # centres at -1, 0, 1, 2
     np.testing.assert_allclose(dx, [2, 3, 4, 0], atol=1e-12)
+    y, _ = line(ROW, sizes=(4,), roi=(-2.0, -1.0), exclude_outside=True, **crop)  # where no neighbour is inside either
+    np.testing.assert_array_equal(y, -7)
     layer = Resize(scales=(2.0,), axes=(1,), coordinates="tf_crop_and_resize", roi=(0.5, 1.0))
     assert layer.output_shape((1, 6)) == (1, 6)  # half of it, twice as large
     assert layer.forward(np.arange(6.0)[None])[0].tolist() == [[2, 3, 3, 4, 4, 5]]  # at 2.5, 3, 3.5, 4, 4.5, 5
+
+
+def test_a_region_matters_to_a_crop_alone() -> None:
+    np.testing.assert_array_equal(line(ROW, scales=(1.5,), roi=(0.5, 1.0))[0], line(ROW, scales=(1.5,))[0])
 
 
 def test_the_batch_can_be_resized_and_says_so() -> None:
@@ -189,12 +207,13 @@ def test_a_cell_that_is_not_finite_spoils_only_what_looks_at_it(bad: float) -> N
     (lambda: Resize(scales=(float("nan"),)), "sizes or scales > 0"),
     (lambda: Resize(sizes=(2, 2), axes=(1,)), "for each of the axes"),
     (lambda: Resize(sizes=(2,), mode="area"), "mode among nearest, linear, cubic"),  # type: ignore[arg-type]
-    (lambda: Resize(sizes=(2,), coordinates="corners"), "coordinates among half_pixel"),  # type: ignore[arg-type]
-    (lambda: Resize(sizes=(2,), nearest="round"), "nearest among"),  # type: ignore[arg-type]
-    (lambda: Resize(sizes=(2,), keep_aspect="yes"), "keep_aspect among stretch"),  # type: ignore[arg-type]
+    (lambda: Resize(sizes=(2,), coordinates="corners"), "expected coordinates among half_pixel"),  # type: ignore[arg-type]
+    (lambda: Resize(sizes=(2,), nearest="round"), "expected nearest among"),  # type: ignore[arg-type]
+    (lambda: Resize(sizes=(2,), keep_aspect="yes"), "expected keep_aspect among stretch"),  # type: ignore[arg-type]
     (lambda: Resize(sizes=(2,), coordinates="tf_crop_and_resize"), "expected roi of 2 numbers"),
     (lambda: Resize(sizes=(2, 2)).forward(np.ones((1, 2, 3))), "expected 2 axes"),
     (lambda: Resize(sizes=(2,), axes=(3,)).forward(np.ones((1, 2, 3))), "to resize, got shape"),
+    (lambda: Resize(sizes=(2, 2), axes=(1, 3)).forward(np.ones((1, 2, 3))), "to resize, got shape"),
     (lambda: Resize(scales=(0.25,), axes=(1,)).forward(np.ones((1, 3))), "leaves nothing of axis 1"),
 ])
 def test_a_resize_that_cannot_be_is_refused_with_the_reason(make, words: str) -> None:  # type: ignore[no-untyped-def]

@@ -197,6 +197,6 @@ def test_a_range_is_as_long_as_its_steps_and_a_longer_one_than_memory_is_refused
     far = 2**31
     for start, limit, delta, numbers in ((far, far + 3, 1, 3), (0, far, 2**29, 4), (far, 0, -(2**30), 2), (3, 0, 1, 0)):
         assert len(Range().step(*map(np.array, (start, limit, delta)))) == numbers
-    for start, limit, delta in ((0, far, 1), (far, 0, -1), (-far, 0, 1)):
+    for start, limit, delta in ((0, far, 1), (far, 0, -1), (-far, 0, 1), (0.0, 2.0**30 + 0.5, 1.0)):
         with pytest.raises(ShapeError, match="1,073,741,824 numbers"):
             Range().step(*map(np.array, (start, limit, delta)))

@@ -147,7 +147,8 @@ def test_a_seed_of_another_shape_is_an_error(net, tape, shape):
 
 
 @pytest.mark.parametrize("seed", [np.full((2, 5), np.nan), np.full((2, 5), np.inf), np.ones((2, 5)) * 1j,
-                                  np.full((2, 5), "1"), [[1, 0]] * 2, "tabby"])
+                                  np.r_[[[np.nan] + [0.0] * 4, [1.0] * 5]], np.full((2, 5), "1"), [[1, 0]] * 2,
+                                  "tabby"])
 def test_a_seed_that_is_not_finite_and_real_is_an_error(net, tape, seed):
     with pytest.raises(ng.NpGradcamError, match="seed"):
         ng.grad_cam(net, tape, seed=seed)

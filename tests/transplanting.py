@@ -41,7 +41,9 @@ def transplant(holder: Any, name: str, old: Any, new: Any) -> None:
     if isinstance(old, type):
         for key, value in vars(new).items():
             was = vars(old).get(key)
-            if key not in ("__dict__", "__weakref__", "__doc__", "__module__", "__abstractmethods__"):
+            if key == "__dataclass_fields__":  # the defaults, as dataclasses.fields tells them
+                setattr(old, key, value)
+            elif key not in ("__dict__", "__weakref__", "__doc__", "__module__", "__abstractmethods__"):
                 transplant(old, key, was, value)
         return
     for inner in ("fget", "__func__", "func", "__wrapped__"):

@@ -64,7 +64,7 @@ def matrix(where: Array, length: int, mode: Mode, nearest: Nearest, cubic_a: flo
     if mode == "nearest":
         cells, weights = _nearest(where, nearest)[:, None], np.ones_like(where)[:, None]
     else:
-        reach = int(np.ceil((1 if mode == "linear" else 2) / shrunk))
+        reach = int(2 / shrunk)  # as far as the wider kernel, the cubic one, counts anything
         cells = np.floor(where)[:, None] + np.arange(-reach, reach + 2)
         distance = np.abs(where[:, None] - cells) * shrunk
         weights = _linear(distance) if mode == "linear" else _cubic(distance, cubic_a)
@@ -103,8 +103,8 @@ def multiply(weights: Array, x: Array, axis: int) -> Array:
     counts = np.bincount(rows, minlength=len(weights))
     tap = np.arange(len(rows)) - (np.cumsum(counts) - counts)[rows]  # the tap-th weight of its row
     taps = max(1, counts.max())
-    cells, values = np.zeros((taps, len(weights)), int), np.zeros((taps, len(weights)), x.dtype)
-    cells[:] = np.argmax(weights != 0, axis=1)  # a row with fewer weights than another visits its first again, with 0
+    # a row with fewer weights than another visits its first again, with 0
+    cells, values = np.tile(np.argmax(weights != 0, axis=1), (taps, 1)), np.zeros((taps, len(weights)), x.dtype)
     cells[tap, rows], values[tap, rows] = columns, weights[rows, columns]
     spread = (-1,) + (1,) * (x.ndim - axis - 1)
     y = x.take(cells[0], axis) * values[0].reshape(spread)

@@ -59,8 +59,8 @@ class LRN(Layer):
 def _neighbours(x: Array, below: int, above: int) -> Array:
     """Return sum_{k: c - below <= k <= c + above} x[n,k] for each c, over the channels that there are."""
     y, channels = x.copy(), x.shape[1]
-    for step in range(1, min(below, channels - 1) + 1):
+    for step in range(1, min(below + 1, channels)):
         y[:, step:] += x[:, : channels - step]
-    for step in range(1, min(above, channels - 1) + 1):
+    for step in range(1, min(above + 1, channels)):
         y[:, : channels - step] += x[:, step:]
     return y

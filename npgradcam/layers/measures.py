@@ -74,8 +74,7 @@ class Range(_Made):
     def step(self, start: Any, limit: Any, delta: Any) -> Any:  # (), (), () -> (count,)
         if delta.item() == 0:
             raise ShapeError("expected a delta other than 0, got 0")
-        count = max(0, math.ceil((limit.item() - start.item()) / delta.item()))
-        expect_room((count,))
+        expect_room((math.ceil((limit.item() - start.item()) / delta.item()),))  # nothing where that is negative
         return np.arange(start.item(), limit.item(), delta.item(), dtype=start.dtype)
 
 

@@ -76,7 +76,7 @@ class PadAxes(Layer):
         expect_integers("after", self.after)
         if len(self.before) != len(self.after) or self.mode not in ("constant", "reflect", "edge", "wrap"):
             raise ShapeError(f"PadAxes: expected a known mode, and as many numbers before as after, got {self}")
-        if self.mode != "constant" and min(*self.before, *self.after, 0, 0) < 0:
+        if self.mode != "constant" and any(cells < 0 for cells in self.before + self.after):
             raise ShapeError(f"PadAxes: expected padding >= 0 in mode {self.mode}, got {self.before} and {self.after}")
 
     def forward(self, x: Array) -> tuple[Array, Shape]:  # (N, C, H, W) -> (N, C, top + H + bottom, left + W + right)
@@ -105,7 +105,7 @@ class PadAxes(Layer):
         if len(shape) != len(self.before):
             raise ShapeError(f"expected {len(self.before)} axes for padding {self.before}, got shape {shape}")
         padded = tuple(int(b) + n + int(a) for b, n, a in zip(self.before, shape, self.after, strict=True))
-        if min(padded, default=0) < 0:
+        if any(length < 0 for length in padded):
             raise ShapeError(f"expected no more cells taken away than there are, got {self} for shape {shape}")
         if self.mode != "constant" and any(shape[axis] == 0 for axis in self._framed):
             raise ShapeError(f"expected cells to repeat in mode {self.mode}, got shape {shape}")

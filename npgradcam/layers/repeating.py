@@ -65,7 +65,7 @@ class Tile(Layer):
 
     def __post_init__(self) -> None:
         expect_integers("repeats", self.repeats)
-        if min(self.repeats, default=0) < 0:
+        if any(repeat < 0 for repeat in self.repeats):
             raise ShapeError(f"Tile: expected repeats >= 0, got {self.repeats}")
 
     def forward(self, x: Array) -> tuple[Array, Shape]:  # (N, C, H, W) -> (N, C, r H, s W) for repeats (1, 1, r, s)

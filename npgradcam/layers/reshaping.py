@@ -47,7 +47,7 @@ class Reshape(_Regrouping):
 
     def __post_init__(self) -> None:
         expect_integers("target", self.target)
-        if self.target.count(-1) > 1 or min(self.target, default=0) < -1:
+        if self.target.count(-1) > 1 or any(length < -1 for length in self.target):
             raise ShapeError(f"Reshape: expected lengths >= 0 and at most one -1, got {self.target}")
 
     def output_shape(self, *shapes: Shape) -> Shape:

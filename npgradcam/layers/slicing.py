@@ -74,8 +74,7 @@ def _window(start: int, end: int, step: int, length: int) -> slice:
     if step > 0:
         start, end = (max(0, min(place, length)) for place in (start, end))
         return slice(None) if (start, end, step) == (0, length, 1) else slice(start, end, step)
-    start, end = max(0, min(start, length - 1)), max(-1, min(end, length - 1))
-    return slice(start, None if end < 0 else end, step)
+    return slice(max(0, start), None if end < 0 else end, step)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

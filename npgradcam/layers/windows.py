@@ -16,7 +16,7 @@ def expect_windows(what: str, kernel: Pair, stride: Pair, padding: kernels.Paddi
     """
     for name, pair in (("kernel", kernel), ("stride", stride), ("dilation", dilation)):
         expect_whole(name, pair, 2)
-    sides = (0, 0, 0, 0) if padding == "same" or padding == "same_lower" else padding
+    sides = (0,) * 4 if padding == "same" or padding == "same_lower" else padding
     expect_whole("padding (or 'same', 'same_lower')", sides, 4)
     if min(kernel + stride + dilation) < 1 or min(sides) < 0 or max(kernel + stride + dilation + tuple(sides)) >= 2**31:
         raise ShapeError(

@@ -157,7 +157,7 @@ class InputSignal(Explanation):
     rule: str
     signal: Array
     gates: int
-    layout: str = "NCHW"
+    layout: str
 
     def note(self, row: int = 0) -> str:
         """Say so where nothing arrived."""
