@@ -215,7 +215,8 @@ def test_a_report_is_text_for_people_and_json_for_programs():
     said = json.loads(json.dumps(report.as_dict()))
     assert said["schema"] == "npgradcam/check/1" and said["passed"] is False  # noqa: PT018
     assert said["results"][0]["status"] == "wrong"
-    assert str(report).startswith("Guided backpropagation: ")
+    assert str(report) == repr(report) == report.text()
+    assert report.text().startswith("Guided backpropagation: ")
 
 
 def test_an_unknown_method_is_an_error_with_the_way_out():

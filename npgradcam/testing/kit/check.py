@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from npgradcam.convention import Convention
 from npgradcam.errors import NpGradcamError, close_matches
+from npgradcam.models import Model
+from npgradcam.network import Network
 
 from .asking import Asking, Function
 from .cases import cases
@@ -50,7 +52,7 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     Raises
     ------
     NpGradcamError
-        If a method or convention is unknown.
+        If a method or convention is unknown, or there is no function.
     MissingPackageError
         If the package `onnx` is not installed.
 
@@ -73,6 +75,10 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     >>> print(check(mine, drawn=0).results[0].sentence)
     as the paper's L^c and torchcam 0.5.0, raw but: alpha is the mean of the gradients' magnitudes
     """
+    if not callable(function) or isinstance(function, (Network, Model)):
+        kind = type(function).__name__
+        expected = "expected a function(model, images, target, layer)"
+        raise NpGradcamError(f"check: {expected}, got {kind}; of a network itself ask ng.verify")
     named = [methods] if isinstance(methods, str) else list(methods)
     unknown = [m for m in named if m not in METHODS]
     if unknown or not named:

@@ -41,9 +41,9 @@ class Result:
         return f"  {self.status:<8}  {self.check}{': ' if self.sentence else ''}{self.sentence}{off}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
-    """Every check of every method, and the conventions that were found.
+    """Every check of every method, and the conventions that were found: `print` it, or take its `text()`.
 
     Attributes
     ----------
@@ -84,7 +84,7 @@ class Report:
             lines += [r.text() for r in mine if r.status != "right"]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Return the text."""
         return self.text()
 
