@@ -102,7 +102,7 @@ def _as_choice(finding: Finding, case: Case, method: str) -> Choice | None:
     candidate = finding.hypothesis.candidate
     as_asked = (finding.method, finding.layer, finding.target) == (method, case.layer, case.target)
     if method not in CHOICES or not as_asked or finding.score != "logit" or finding.input or candidate.turn or (
-            candidate.negative or finding.hypothesis.fit):
+            candidate.sign or finding.hypothesis.fit):
         return None
     changed: Any = {CHOICES[method][0]: finding.weighing, "score": "logit"}
     return Choice(replace(finding.convention, **changed), "")
