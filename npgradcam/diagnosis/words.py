@@ -24,6 +24,7 @@ WEIGHED = {
 }
 FACTORS = {
     "channels": "weighed channels are averaged, not summed",
+    "images": "the score is a mean over the images of the batch, so that gradients are divided by their number",
     "root mean square": "gradients are divided by the root of their mean square",
 }
 SCORED = {
