@@ -71,8 +71,8 @@ def sources(network: Network, tape: Tape, target: Sequence[int], image: IntArray
         A, g = A[image].astype(np.float64), signals[gradients_of or layer].transpose(order).astype(np.float64)
         for n, score in enumerate(scores):
             dA = g[n * R : n * R + R]
-            factors = {"channels": 1 / A.shape[1], "images": 1 / R,
-                       "root mean square": 1 / (np.sqrt((dA * dA).mean()) + 1e-5)}
+            factors = {"channels": 1 / A.shape[1], "root mean square": 1 / (np.sqrt((dA * dA).mean()) + 1e-5)}
+            factors |= {"images": 1 / R} if R > 1 else {}
             for method, weighing in weights:
                 if weighing == "of the batch" and R == 1:
                     continue

@@ -115,7 +115,7 @@ class Elsewhere:
         if self.fit is None:
             return map
         named = [n for n, words_ in words.FACTORS.items() if words_ in self.finding.departures]
-        return map * source.factors[named[0]] if named else self.fit[0] * map + self.fit[1]
+        return map * source.factors.get(named[0], 1.0) if named else self.fit[0] * map + self.fit[1]
 
 
 def elsewhere(finding: Finding, case: Case) -> Iterator[tuple[Elsewhere, tuple[str, ...]]]:
