@@ -112,7 +112,9 @@ class Asking:
         if self.wrong:
             found = causes(self.wrong, known, self._look)
             smallest = {check: pairs[:1] for check, pairs in self.wrong.items() if check not in found and pairs[1:]}
-            found |= causes(smallest, [*found.values(), *known], self._look)
+            for check, pairs in smallest.items():
+                again = [m for m in found.values() if explains(m, pairs)]
+                found |= {check: again[0]} if again else causes({check: pairs}, known, self._look)
         rest = [case for check, pairs in self.wrong.items() if check not in found for case, _ in pairs]
         clue = in_common(rest, self.right) or self.nearest
         unknown = f"{UNKNOWN}; {clue}" if clue else UNKNOWN
