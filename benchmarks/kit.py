@@ -80,27 +80,14 @@ def told(failed: list[dict[str, Any]]) -> list[str]:
     """Say what fails: each reason once, with its checks and the largest error."""
     by_reason: dict[str, list[dict[str, Any]]] = {}
     for r in failed:
-        by_reason.setdefault(reason(r), []).append(r)
+        by_reason.setdefault(r["sentence"], []).append(r)
     said = []
     for why, results in by_reason.items():
         errors = [r["error"] for r in results if r["error"]]
         off = f", off by up to {max(errors):.1g} of the largest number" if errors else ""
-        names = [r["check"].split(":")[0] for r in results]
+        names = [r["check"] for r in results]
         said.append(f"{why} ({'; '.join(names) if len(names) <= FEW else f'{len(names)} checks'}{off})")
     return said
-
-
-def reason(result: dict[str, Any]) -> str:
-    """Return why a check fails, without the names of its network's nodes."""
-    said: str = result["sentence"]
-    if " differ, the smallest: " in said:  # then the network, which has a colon behind its layer
-        said = said.split("', ", 1)[-1] if "': " not in said else said.split("': ", 1)[1]
-    if "the rule was not applied at " in said:
-        before, where = said.split("the rule was not applied at ")
-        kinds = [kind for kind, sign in (("ReLU6", "Clip(0, 6)"), ("ReLU", "ReLU '")) if sign in where]
-        before = "equals the plain gradient: " if "equals the" in before else before
-        return f"{before}the rule was not applied at {' and '.join(kinds)}"
-    return said.removeprefix("matches ").split("; gradient of the probability, which is what the network returns")[0]
 
 
 def main(what: str, *files: str) -> None:

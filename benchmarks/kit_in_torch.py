@@ -52,14 +52,13 @@ def made(kind, a, held, style, shared):
     """Return the module of one node: its attributes `a`, the arrays that it holds, torch tensors."""
     if kind == "Conv":
         weight, bias = held["weight"], held.get("bias")
-        same = a.get("auto_pad") == b"SAME_UPPER"
-        pads = a.get("pads", [0, 0, 0, 0])
+        pads = a["pads"]
         even = pads[:2] == pads[2:]
         conv = nn.Conv2d(weight.shape[1] * a["group"], weight.shape[0], tuple(weight.shape[2:]), tuple(a["strides"]),
-                         "same" if same else tuple(pads[:2]) if even else 0, tuple(a["dilations"]), a["group"],
+                         tuple(pads[:2]) if even else 0, tuple(a["dilations"]), a["group"],
                          bias is not None)
         conv.load_state_dict(held)
-        return conv if even or same else nn.Sequential(Padding(sides(pads)), conv)
+        return conv if even else nn.Sequential(Padding(sides(pads)), conv)
     if kind == "BatchNormalization":
         norm = nn.BatchNorm2d(len(held["weight"]), a["epsilon"])
         norm.load_state_dict({"weight": held["weight"], "bias": held["bias"], "running_mean": held["mean"],

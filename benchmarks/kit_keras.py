@@ -56,10 +56,9 @@ def step(node, xs, a, held, name, style):
     kind, x = node.op_type, xs[0]
     if kind == "Conv":
         weight, bias = held["weight"], held.get("bias")
-        same = a.get("auto_pad") == b"SAME_UPPER"
-        conv = L.Conv2D(len(weight), weight.shape[2:], a["strides"], "same" if same else "valid",
-                        dilation_rate=a["dilations"], groups=a["group"], use_bias=bias is not None, name=name)
-        y = conv(x if same else padded(x, a.get("pads", [0] * 4)))
+        conv = L.Conv2D(len(weight), weight.shape[2:], a["strides"], "valid", dilation_rate=a["dilations"],
+                        groups=a["group"], use_bias=bias is not None, name=name)
+        y = conv(padded(x, a["pads"]))
         conv.set_weights([weight.transpose(2, 3, 1, 0), *([] if bias is None else [bias])])
         return y
     if kind == "BatchNormalization":

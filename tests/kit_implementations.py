@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -73,6 +74,40 @@ def minmax(m, epsilon=0.0):
 
 def of_the_top_class(model, images, target, layer):
     return ng.grad_cam(network(model), images, None, layer).cam
+
+
+def of_the_class_before(model, images, target, layer):
+    net = network(model)
+    classes = net.shapes(images.shape)[net.outputs[0]][1]
+    return ng.grad_cam(net, images, [(c - 1) % classes for c in target], layer).cam
+
+
+def with_gradients_below(model, images, target, layer):
+    """As a hook that takes grad_input for grad_output; where the shapes differ nobody would not notice."""
+    net = network(model)
+    e, (below,) = ng.grad_cam(net, images, target, layer), net[layer].inputs[:1]
+    if net.shapes(images.shape)[below] != net.shapes(images.shape)[layer] or below in net.inputs:
+        return e.cam
+    alpha = ng.grad_cam(net, images, target, below).alpha
+    return np.maximum((cells(alpha) * e.activations).sum(axis=1), 0)
+
+
+def wrong_where_normed(model, images, target, layer):
+    """As with a batch norm that computes with the statistics of the batch: another network, somehow."""
+    net = network(model)
+    nodes = tuple(replace(n, layer=replace(n.layer, mean=n.layer.mean + 0.5, variance=2 * n.layer.variance))
+                  if hasattr(n.layer, "variance") else n for n in net.nodes)
+    return ng.grad_cam(replace(net, nodes=nodes), images, target, layer).cam
+
+
+def finished_by_case(change):
+    """The right map and its record, changed."""
+
+    def grad_cam(model, images, target, layer):
+        e = ng.grad_cam(network(model), images, target, layer)
+        return change(e.cam, e)
+
+    return grad_cam
 
 
 def of_the_default_layer(model, images, target, layer):

@@ -81,6 +81,15 @@ PLANTED = {
                           ("negative gradients are cut off",)),
     "largest gradient": (lambda x, c: upsampled_alpha(ours(x, c).gradients.max(axis=(2, 3)), x),
                          ("alpha is the largest gradient",)),
+    "alpha's sign": (lambda x, c: upsampled_alpha(np.abs(ours(x, c).alpha), x), ("the sign of alpha is lost",)),
+    "mean over channels": (lambda x, c: upsampled(ours(x, c)) / 6, ("averaged, not summed",)),
+    "each term": (lambda x, c: definitions.upsample(np.maximum(terms(x, c), 0).sum(axis=1), SIZE),
+                  ("each weighed channel is rectified",)),
+    "root mean square": (lambda x, c: upsampled(ours(x, c)) / (np.sqrt((ours(x, c).gradients ** 2).mean()) + 1e-5),
+                         ("divided by the root of their mean square",)),
+    "abs": (lambda x, c: definitions.upsample(np.abs(ours(x, c).signed_cam), SIZE), ("in the place of the ReLU",)),
+    "grad_input": (lambda x, c: upsampled_alpha(ours(x, c, "conv2").alpha, x),
+                   ("maps of relu2, but gradients at conv2",)),
     "no gradient": (lambda x, c: definitions.upsample(ours(x, c).activations.mean(axis=1), SIZE),
                     ("feature maps are averaged",)),
     "min-max": (lambda x, c: minmax(upsampled(ours(x, c))), ()),  # kazuto1011
@@ -92,6 +101,11 @@ PLANTED = {
 
 def upsampled_alpha(alpha, x):
     return definitions.upsample(definitions.cam(ours(x, 2).activations, alpha)[1], SIZE)
+
+
+def terms(x, c):
+    e = ours(x, c)
+    return e.alpha[:, :, None, None] * e.activations
 
 
 def minmax(maps):
@@ -111,6 +125,24 @@ def test_a_planted_mistake_is_named(mistake):
     for words in expected:
         assert not found.matches
         assert any(len(f.departures) == 1 and words in f.departures[0] for f in found.findings), found
+
+
+IN_A_BATCH = {
+    "last first": (lambda e: e.cam[::-1], "the images' order is reversed"),
+    "over the batch": (lambda e: definitions.cam(e.activations, np.repeat(e.alpha.mean(axis=0)[None], 2, axis=0))[1],
+                       "alpha is averaged over all images"),
+}
+
+
+@pytest.mark.parametrize("mistake", IN_A_BATCH)
+def test_a_mistake_that_only_a_batch_shows_is_named(mistake):
+    plant, words = IN_A_BATCH[mistake]
+    x = pictures(2, *SIZE)
+    found = ng.diagnose(plant(ours(x, [2, 0])), net(), x, [2, 0], "relu2")
+    assert found.explained
+    assert [f.departures for f in found.findings if len(f.departures) == 1 and words in f.departures[0]], found
+    alone = ng.diagnose(ours(x[:1], 2).cam, net(), x[:1], 2, "relu2")
+    assert alone.matches, alone
 
 
 PLUS_PLUS = {
@@ -311,6 +343,39 @@ def test_a_map_of_nothing_but_nan_is_traced_to_who_divides_by_zero():
     found = ng.diagnose(maps, network("relu", False), x, 3, "act2")
     assert "kazuto1011" in found.matches
     assert "constant" in found.text()
+
+
+FLAT = {
+    "zero": (np.zeros(SIZE), ["the map is zero everywhere, and Grad-CAM of relu2, class 2, goes from 0 to",
+                              "the gradient never came"]),
+    "whole numbers": (np.zeros(SIZE, np.uint8), ["the gradient never came"]),
+    "NaN": (np.full(SIZE, np.nan), ["the map is NaN everywhere", "half precision that overflows"]),
+    "a NaN": (np.where(np.arange(22) < 5, np.nan, np.ones(SIZE)), ["the map is NaN in 70 of 308 cells"]),
+    "one number": (np.full((1, *SIZE), 0.5), ["the map is 0.5 in every cell", "a layer of one cell"]),
+    "ones": (np.ones(SIZE), ["the map is 1 in every cell"]),
+}
+
+
+@pytest.mark.parametrize("kind", FLAT)
+def test_a_map_without_a_shape_is_told_what_makes_such_and_no_nearest(kind):
+    maps, said = FLAT[kind]
+    found = ng.diagnose(maps, net(), pictures(1, *SIZE), 2)
+    assert all(words in found.text() for words in said), found
+    assert "\n" not in found.text()
+    assert not any(words in found.text() for words in ("nearest", "averaged", "torchcam"))
+    assert found.as_dict()["flat"] == found.text()
+    json.dumps(found.as_dict(), allow_nan=False)
+    assert found.picture().shape[2] == 3
+
+
+def test_what_can_have_made_a_map_of_zeros_is_told_of_the_case_at_hand():
+    x, right = pictures(1, *SIZE), pictures(1, *SIZE) * 300
+    small = ng.diagnose(np.zeros(SIZE), net(), x, 2).text()
+    sure = ng.diagnose(np.zeros(SIZE), net(), right, int(net()(right).argmax())).text()
+    assert ("numbers below 1" in small) == (ours(x, 2).cam.max() < 1)
+    assert "its gradient vanishes" in sure
+    assert "its gradient vanishes" not in small
+    assert "numbers below 1" not in sure
 
 
 def test_the_preprocessing_of_a_model_tells_which_pictures_may_have_gone_in():

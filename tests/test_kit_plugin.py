@@ -29,7 +29,7 @@ def test_the_fixture_passes_what_is_right_and_fails_with_a_sentence(pytester, re
     pytester.makepyfile(TESTS)
     done = pytester.runpytest_subprocess("-q", "-p", "no:cacheprovider")
     done.assert_outcomes(passed=1, failed=1)
-    done.stdout.fnmatch_lines(["*ReLU6: equals the plain gradient: the rule was not applied at Clip(0, 6) 'relu1'*"])
+    done.stdout.fnmatch_lines(["*ReLU6: equals the plain gradient: the rule was not applied at ReLU6*"])
     assert "Traceback" not in done.stdout.str()
 
 

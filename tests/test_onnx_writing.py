@@ -14,6 +14,7 @@ from npgradcam.errors import UnsupportedOperatorError
 from npgradcam.formats.onnx_writing import onnx_bytes
 from npgradcam.layers import Add, AvgPool2d, Conv2d, HardSigmoid, MaxPool2d
 from npgradcam.network import Network
+from npgradcam.testing.kit.cases import cases
 from npgradcam.testing.strategies import models
 
 pytestmark = pytest.mark.usefixtures("warm")
@@ -34,6 +35,25 @@ def test_a_drawn_model_is_valid_and_onnxruntime_gives_the_same_scores(drawn):
     same(elsewhere(drawn.model, drawn.images), drawn.network(drawn.images.astype(float)), 1e-4)
     assert len(drawn.target) == len(drawn.images)
     assert elsewhere(drawn.model, drawn.images[:1]).shape[0] == 1  # the batch is left open
+
+
+def padding_of(model):
+    """(operator, pads) of every node with windows; all of them in numbers."""
+    found = [(n.op_type, {a.name: onnx.helper.get_attribute_value(a) for a in n.attribute})
+             for n in onnx.load_from_string(model).graph.node]
+    assert not any("auto_pad" in settings for _, settings in found)
+    return [(kind, tuple(settings["pads"])) for kind, settings in found if "pads" in settings]
+
+
+@given(drawn=models())
+def test_drawn_models_are_written_so_that_plain_readers_take_them(drawn):
+    """As onnx2torch, which knows neither `auto_pad` nor an average pooling with an uneven frame."""
+    assert all(pads[:2] == pads[2:] for kind, pads in padding_of(drawn.model) if kind == "AveragePool")
+
+
+@pytest.mark.parametrize("case", cases(), ids=lambda c: c.name)
+def test_so_are_the_networks_of_the_kit(case):
+    assert padding_of(case.model)
 
 
 @given(drawn=models(softmax=True))
@@ -66,12 +86,15 @@ def test_a_file_is_the_same_to_the_last_byte_whenever_it_is_written():
 
 
 @pytest.mark.parametrize("padding", ["same", "same_lower", (0, 1, 2, 0)])
-def test_padding_by_name_becomes_that_of_onnx(padding):
+def test_padding_by_name_becomes_numbers(padding):
     random = np.random.default_rng(0)
     net = Network.sequential([("conv", Conv2d(random.standard_normal((2, 3, 3, 2)), None, (2, 1), padding)),
                               ("max", MaxPool2d((3, 2), (2, 2), padding if isinstance(padding, str) else (0,) * 4))])
     x = pictures(2, 9, 12, dtype="float32")
-    same(elsewhere(onnx_bytes(net, 3, (9, 12)), x), net(x))
+    model = onnx_bytes(net, 3, (9, 12))
+    same(elsewhere(model, x), net(x))
+    conv_pads = {"same": (1, 0, 1, 1), "same_lower": (1, 1, 1, 0)}.get(padding, padding)
+    assert padding_of(model)[0] == ("Conv", conv_pads)
 
 
 def test_every_layer_that_cannot_be_written_is_named():

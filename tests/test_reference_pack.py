@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -172,3 +173,11 @@ def test_a_damaged_pack_is_not_copied(tmp_path, monkeypatch, capsys):
     assert main(["reference", str(tmp_path / "out")]) == 3
     assert "vgg.npz is not what came with this package" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_readme_says_how_a_conventions_name_becomes_an_arrays():
+    by_name = {c: re.sub("[^a-z0-9.]+", "-", c.lower()) for c in ng.conventions}
+    told = dict(re.findall(r"`([^`]+)` becomes\s+`([^`]+)`", (PACK / "README.md").read_text()))
+    assert told == {name: by_name[name] for name in told} != {}
+    found = {name.split("/convention/")[1] for name in right("plain") if "/convention/" in name}
+    assert found == {*by_name.values()} - {"utkuozbulak"}

@@ -207,6 +207,7 @@ def test_not_a_number_is_never_within_a_tolerance():
     v = Verification("m", "l", "c", (Check("a", "b", np.nan, 1.0), Check("d", "because"), Check("e", "f", 0.0, 0.0)))
     assert not v.ok
     assert str(v).endswith("1 ok, 1 FAILED, 1 not applicable")
+    assert v.text() == str(v) == repr(v)
     assert v.as_dict()["checks"][0]["figure"] is None
 
 

@@ -64,6 +64,21 @@ def magnitude(A: Array, g: Array, y: Array) -> Array:
     return _weighted(np.abs(g).mean(axis=(2, 3)), A)
 
 
+def magnitude_of_the_mean(A: Array, g: Array, y: Array) -> Array:
+    """w_k = |mean of g|: Grad-CAM's weight without its sign."""
+    return _weighted(np.abs(g.mean(axis=(2, 3))), A)
+
+
+def term_by_term(A: Array, g: Array, y: Array) -> Array:
+    """The sum of ReLU(w_k A^k), w_k = mean of g: each channel rectified before the sum."""
+    return np.asarray(np.maximum(g.mean(axis=(2, 3), keepdims=True) * A, 0).sum(axis=1))
+
+
+def of_the_batch(A: Array, g: Array, y: Array) -> Array:
+    """w_k = mean of g over the cells and the rows: one weight for all images."""
+    return _weighted(np.broadcast_to(g.mean(axis=(0, 2, 3)), g.shape[:2]), A)
+
+
 def unweighted(A: Array, g: Array, y: Array) -> Array:
     """w_k = 1/K: the mean activation; no class comes into it."""
     return np.asarray(A.mean(axis=1))
@@ -129,7 +144,9 @@ def cell_by_cell_rectified(A: Array, g: Array, y: Array) -> Array:
 
 WEIGHINGS: dict[str, dict[str, Weighing]] = {  # by method, the paper's own first
     "grad-cam": {"mean": mean, "sum": total, "maximum": maximum, "rectified": rectified, "magnitude": magnitude,
-                 "unweighted": unweighted, "gradients alone": gradients_alone},
+                 "magnitude of the mean": magnitude_of_the_mean, "term by term": term_by_term,
+                 "of the batch": of_the_batch, "unweighted": unweighted,
+                 "gradients alone": gradients_alone},
     "grad-cam-plus-plus": {"equation 19": equation_19, "equation 19 + 1e-6": equation_19_plus_1e_6,
                            "no denominator": no_denominator, "product inside": product_inside,
                            "mean activation": mean_activation, "normalised alphas": normalised_alphas},

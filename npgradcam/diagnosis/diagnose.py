@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,17 +14,13 @@ from npgradcam.methods.start import explained_output, layout_of, network_of
 from npgradcam.methods.target import rows
 from npgradcam.models import Model
 from npgradcam.network import Network, Tape
-from npgradcam.typing import Array, IntArray
+from npgradcam.typing import Array
 
 from .diagnosis import Diagnosis
 from .findings import Asked, ranked
-from .inputs import other_inputs
-from .search import BEST, TURNS, Hypothesis, compare, promising, screen
-from .sources import THE_PAPERS, Source, sources
+from .flat import is_flat
+from .stages import Search
 from .words import TITLES
-
-FEW = 32  # classes all of which are tried; of more, the neighbours and the best
-USUAL = ("logit", "probability")
 
 
 def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None, layer: str | None = None, *,
@@ -55,18 +51,32 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
 
     Raises
     ------
-    ShapeError, TargetError, UnknownLayerError, NpGradcamError
-        If the map, the class or the layer cannot be what they should be.
+    ShapeError
+        If the map is not finite numbers (NaN may be in it), of one map an image; or the layer has no maps.
+    TargetError, UnknownLayerError
+        If there is no such class or layer.
+    NpGradcamError
+        If there is no network, or the method is not one of these.
 
     Notes
     -----
     Everything follows from one forward and a backward for each score: a map is one of four scores' gradients, weighed
-    in one of 17 ways (`WEIGHINGS`), of a layer and a class, perhaps turned, and finished in one of some 400 ways, the
+    in one of 20 ways (`WEIGHINGS`), of a layer and a class, perhaps turned, and finished in one of some 400 ways, the
     product of the choices of a `Convention`. Those that no factor and no shift brings near the given map are dropped
     first, by sums over the layer's cells alone; the others are compared in full. Of explanations as good as the best
     (within a factor of 10, or rounding), those that depart from a named convention in the fewest choices are reported,
     all of them: what cannot be told apart on this input is not told apart. Asked for are the layer and class first;
-    then every layer; then other classes; and where nothing explains the map, pictures that went in wrongly.
+    then every layer; then other classes; and where nothing explains the map, pictures that went in wrongly. A map that
+    is the same in every cell fits much by chance: where it is not what was asked for, the answer is what makes such.
+
+    Examples
+    --------
+    >>> import npgradcam as ng
+    >>> net = ng.load("shapes")
+    >>> x = net.preprocess(ng.images.sample("two_shapes"))
+    >>> mine = abs(ng.grad_cam(net, x, "cross").signed_cam)
+    >>> print(ng.diagnose(mine, net, x, "cross").findings[0].departures[0])
+    magnitudes in the place of the ReLU: what speaks against the class counts for it
     """
     network = network_of(net)
     if method not in TITLES:
@@ -81,7 +91,7 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     asked = Asked(method, layer, wanted, (H, W), network.last(network.outputs[0]) is not None)
     floor, tolerance = max(floor, 1e-12 if network.dtype == "float64" else 2e-6), max(tolerance, floor)
 
-    search = _Search(net, images, tape, row.image, asked, layers, tolerance)
+    search = Search(net, images, tape, row.image, asked, layers, tolerance)
     with session(network.backend):  # products of small matrices by the thousand: threads of BLAS would only wait
         found = ranked(search.run(maps), asked, tolerance, floor)
     notes = search.notes(maps)
@@ -93,100 +103,9 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
         return Diagnosis(part.given, part.findings, tolerance, (
             *part.notes, f"row {zero} of the map is zero everywhere, and was left out: fewer classes than pictures?",
         ))
-    return Diagnosis(maps, tuple(found), tolerance, notes)
-
-
-class _Search:
-    """The stages of the search, each for what the ones before it left unexplained."""
-
-    def __init__(self, net: Network | Model, images: Array, tape: Tape, image: IntArray, asked: Asked,
-                 layers: Sequence[str], tolerance: float) -> None:
-        self.net, self.images, self.tape, self.image = net, images, tape, image
-        self.asked, self.layers, self.tolerance = asked, layers, tolerance
-        self.found: list[Hypothesis] = []
-
-    def run(self, given: Array) -> list[Hypothesis]:
-        """Return what was compared in full."""
-        self._compare(given, self._as_asked(), self._sources(self.asked.target, [self.asked.layer]))
-        if not np.ptp(np.nan_to_num(given), axis=(1, 2)).any():  # too many would be as constant
-            return self.found
-        for stage in (self._other_layers, self._other_classes):
-            for some in stage():
-                self._compare(given, promising(np.nan_to_num(given), some))
-        for stage in (self._inputs, self._both):
-            for some in () if self.explained else stage():
-                self._compare(given, promising(np.nan_to_num(given), some))
-        return self.found
-
-    @property
-    def explained(self) -> bool:
-        """Whether something is within the tolerance."""
-        return any(h.error <= self.tolerance for h in self.found)
-
-    def _compare(self, given: Array, plain: list[Source], turned: Sequence[Source] = ()) -> None:
-        """Compare what is worth it of some sources, and of some that may be turned."""
-        seen, picture = np.nan_to_num(given), self.asked.picture
-        candidates = screen(seen, plain, picture, self.tolerance)
-        candidates += screen(seen, turned, picture, self.tolerance, [turn for turn in TURNS if turn])
-        self.found += compare(given, candidates, self.tolerance, 0 if self.explained else BEST)
-
-    def _as_asked(self) -> list[Source]:
-        """The layer and the class that were asked for: every score and weight."""
-        return list(sources(network_of(self.net), self.tape, self.asked.target, self.image, [self.asked.layer]))
-
-    def _sources(self, target: Sequence[int], layers: Sequence[str], tape: Tape | None = None,
-                 input: str = "") -> list[Source]:
-        return list(sources(network_of(self.net), tape or self.tape, target, self.image, layers, USUAL, THE_PAPERS,
-                            input)) if layers else []
-
-    def _others(self) -> list[str]:
-        return [name for name in self.layers if name != self.asked.layer]
-
-    def _other_layers(self) -> Iterator[list[Source]]:
-        yield self._sources(self.asked.target, self._others())
-
-    def _other_classes(self) -> Iterator[list[Source]]:
-        for target in self._classes():
-            yield self._sources(target, [self.asked.layer])
-
-    def _classes(self) -> Iterator[tuple[int, ...]]:
-        """Other classes: all of few; of many the neighbours (labels that begin at 1) and each image's best."""
-        logits, asked = self.tape.logits, self.asked.target
-        count = logits.shape[1]
-        if len(self.image) == 1:
-            c, best = asked[0], np.argsort(-logits[0], kind="stable")[:5]
-            some = range(count) if count <= FEW else [c - 1, c + 1, *map(int, best), 0]
-            yield from ((k,) for k in dict.fromkeys(some) if 0 <= k < count and k != c)
-            return
-        top = tuple(int(c) for c in logits.argmax(axis=1)[self.image])
-        shifted = [tuple(c + d for c in asked) for d in (-1, 1)]
-        same = [(k,) * len(asked) for k in (range(count) if count <= FEW else dict.fromkeys(asked))]
-        for target in dict.fromkeys([top, asked[::-1], *same, *shifted]):
-            if target != asked and all(0 <= c < count for c in target):
-                yield target
-
-    def _inputs(self) -> Iterator[list[Source]]:
-        """Pictures that went in wrongly: the layer and class that were asked for."""
-        for words, x in other_inputs(self.net, self.images):
-            tape = network_of(self.net).forward(x, [self.asked.layer], self.tape.output)
-            yield self._sources(self.asked.target, [self.asked.layer], tape, words)
-
-    def _both(self) -> Iterator[list[Source]]:
-        """Another layer and another class at once."""
-        for target in self._classes():
-            yield self._sources(target, self._others())
-
-    def notes(self, given: Array) -> tuple[str, ...]:
-        """Say what makes an answer weak."""
-        found = []
-        flat = [str(r) for r, m in enumerate(np.nan_to_num(given)) if not np.ptp(m)]
-        if flat:
-            found.append(f"row {', '.join(flat)} of the map is constant, which says little about how it was made")
-        size, picture = given.shape[1:], self.asked.picture
-        layer = self.tape.activation(self.asked.layer).shape
-        if size not in (picture, picture[::-1]) and not {*size} <= {*layer}:
-            found.append(f"the map has {size[0]} x {size[1]} cells, the picture {picture[0]} x {picture[1]}")
-        return tuple(found)
+    unexplained = found[0].error > tolerance or found[0].departures  # what is flat fits many departures by chance
+    flat = search.why_flat(maps) if unexplained and is_flat(maps) else ""
+    return Diagnosis(maps, tuple(found), tolerance, notes, flat)
 
 
 def _forward(net: Network | Model, images: Array, layer: str | None) -> tuple[Tape, str, list[str]]:

@@ -33,12 +33,15 @@ class Diagnosis:
         The largest error, relative to the map's largest magnitude, that counts as an explanation.
     notes : tuple of str
         What else there is to know.
+    flat : str
+        Where nothing explains a map that is the same in every cell (NaN, 0, another number): what typically makes one.
     """
 
     given: Array
     findings: tuple[Finding, ...]
     tolerance: float
     notes: tuple[str, ...] = ()
+    flat: str = ""
 
     @property
     def explained(self) -> bool:
@@ -69,6 +72,8 @@ class Diagnosis:
 
     def text(self) -> str:
         """Say it to a person."""
+        if self.flat:
+            return self.flat
         best, lines = self.findings[0], []
         if self.explained:
             lines.append(best.text())
@@ -97,6 +102,7 @@ class Diagnosis:
             "explained": self.explained,
             "tolerance": self.tolerance,
             "matches": list(self.matches),
+            "flat": self.flat or None,
             "shape": list(self.given.shape),
             "worst": dict(zip(("row", "h", "w"), self.worst, strict=True)),
             "findings": [
@@ -118,7 +124,7 @@ class Diagnosis:
         best = self.findings[0]
         cells = [[_cell(g), _cell(m), _cell(g - m, signed=True)] for g, m in zip(self.given, best.map, strict=True)]
         rows = [f"class {c}" for c in best.target]
-        title = best.text() if self.explained else f"not explained; nearest: {best.text()}"
+        title = best.text() if self.explained else self.flat or f"not explained; nearest: {best.text()}"
         return grid(cells, rows, ["given", "nearest", "given - nearest"], title=title)
 
 

@@ -114,20 +114,29 @@ def _shared(hypothesis: Hypothesis, asked: Asked) -> tuple[str, ...]:
         found.append(source.input)
     if source.method != asked.method:
         found.append(f"{words.TITLES[source.method]}, not {words.TITLES[asked.method]}")
-    if source.layer != asked.layer:
+    if source.gradients_of not in ("", source.layer):
+        found.append(f"maps of {source.layer}, but gradients at {source.gradients_of}")
+    elif source.layer != asked.layer:
         found.append(f"layer {source.layer}, not {asked.layer}")
     if source.target != asked.target:
         found.append(f"{words.classes(source.target)}, not {words.classes(asked.target)}")
-    if hypothesis.candidate.negative:
-        found.append(words.NEGATED)
+    if hypothesis.candidate.sign:
+        found.append({"reversed": words.NEGATED, "lost": words.LOST}[hypothesis.candidate.sign])
     if hypothesis.candidate.turn:
         found.append(words.TURNED[hypothesis.candidate.turn])
     if hypothesis.fit is not None:
-        a, b = hypothesis.fit
-        largest = np.abs(hypothesis.map).max()
-        shifted = f" and {b:+.4g} added" if abs(b) > 1e-6 * largest else ""
-        found.append(f"multiplied by {a:.4g}{shifted} (its largest number is {largest:.4g})")
+        found.append(_stretched(hypothesis, *hypothesis.fit))
     return tuple(found)
+
+
+def _stretched(hypothesis: Hypothesis, a: float, b: float) -> str:
+    """Say a factor by its name, if it has one, else by its number; and what is added."""
+    largest = np.abs(hypothesis.map).max()
+    if abs(b) > 1e-6 * largest:
+        return f"multiplied by {a:.4g} and {b:+.4g} added (its largest number is {largest:.4g})"
+    named = (words.FACTORS[name] for name, factor in hypothesis.candidate.source.factors.items()
+             if abs(a - factor) < 1e-5 * factor)
+    return next(named, f"multiplied by {a:.4g} (its largest number is {largest:.4g})")
 
 
 def _of_base(source: Source, base: Convention, asked: Asked) -> tuple[str, ...]:

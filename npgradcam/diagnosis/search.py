@@ -20,7 +20,9 @@ TURNS: dict[str, Callable[[Array], Array]] = {
     "mirrored": lambda m: m[..., ::-1],
     "upside down": lambda m: m[..., ::-1, :],
     "half turn": lambda m: m[..., ::-1, ::-1],
+    "last first": lambda m: m[..., ::-1, :, :],
 }
+SIGNS: dict[str, Callable[[Array], Array]] = {"": lambda m: m, "reversed": np.negative, "lost": np.abs}
 ALIKE = 2e-2  # residuals below this are looked at exactly: what levels and cubic overshoots bend is less
 RESEMBLING = 0.85  # of sources that were not asked for: those whose map explains a quarter of the given one's variance
 MOST = 60  # and of the others so many, the best ones
@@ -28,18 +30,18 @@ NEARLY, BEST = 2e-3, 12  # with scalings: those so near but for a shift and a fa
 
 
 class Candidate(NamedTuple):
-    """A source, turned and perhaps negated, whose map may be the given one up to what `Shape` does not bend."""
+    """A source, turned and with one of `SIGNS`, whose map may be the given one up to what `Shape` does not bend."""
 
     residual: float
     source: Source
     turn: str
-    negative: bool
+    sign: str
     shape: Shape
 
     @property
     def signed(self) -> Array:
         """The signed map (R, I, J) as it goes into a finishing."""
-        return TURNS[self.turn](-self.source.signed if self.negative else self.source.signed)
+        return TURNS[self.turn](SIGNS[self.sign](self.source.signed))
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,10 +99,10 @@ def screen(given: Array, sources: Sequence[Source], picture: tuple[int, int],
         for turn in turns:
             maps = TURNS[turn](signed)
             for kernel in _kernels(given.shape[1:], maps.shape[2:], picture):
-                for (start, relu, negative), bent in _bent(maps).items():
+                for (start, relu, sign), bent in _bent(maps).items():
                     residuals = residual(given, bent, kernel)
                     for source, r in zip(some, residuals, strict=True):
-                        found += [Candidate(float(r), source, turn, negative, shape)
+                        found += [Candidate(float(r), source, turn, sign, shape)
                                   for shape in _shapes(start, relu, kernel)]
     found.sort(key=lambda c: round(c.residual, 6))  # equal ones stay in the order in which they were thought of
     limit = max(ALIKE, residual_of(given, tolerance))
@@ -108,10 +110,11 @@ def screen(given: Array, sources: Sequence[Source], picture: tuple[int, int],
     return found[: max(MOST, min(alike, 5 * MOST))]
 
 
-def _bent(maps: Array) -> dict[tuple[float, str, bool], Array]:
-    """Return the ways in which a signed map goes into an enlargement: as it is, rectified, begun at 1; and reversed."""
-    return {(0.0, "none", False): maps, (0.0, "none", True): -maps, (0.0, "before", False): np.maximum(maps, 0),
-            (0.0, "before", True): np.maximum(-maps, 0), (1.0, "before", False): np.maximum(1 + maps, 0)}
+def _bent(maps: Array) -> dict[tuple[float, str, str], Array]:
+    """Return the ways in which a signed map goes into an enlargement: as it is, rectified, begun at 1; of each sign."""
+    return {(0.0, "none", ""): maps, (0.0, "none", "reversed"): -maps, (0.0, "before", ""): np.maximum(maps, 0),
+            (0.0, "before", "reversed"): np.maximum(-maps, 0), (0.0, "before", "lost"): np.abs(maps),
+            (1.0, "before", ""): np.maximum(1 + maps, 0)}
 
 
 def _shapes(start: float, relu: str, kernel: str) -> Iterator[Shape]:

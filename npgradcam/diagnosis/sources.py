@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -37,6 +37,10 @@ class Source:
         The class of each row.
     input : str
         "" for the pictures as they were given, else what was done to them.
+    gradients_of : str
+        "" where A^k and dy/dA^k are of one layer, else the layer of the gradients.
+    factors : dict
+        What somebody may have multiplied by, by the keys of `words.FACTORS`.
     """
 
     signed: Array
@@ -46,24 +50,37 @@ class Source:
     layer: str
     target: tuple[int, ...]
     input: str = ""
+    gradients_of: str = ""
+    factors: Mapping[str, float] = field(default_factory=dict)
 
 
 def sources(network: Network, tape: Tape, target: Sequence[int], image: IntArray, layers: Sequence[str],
-            scores: Sequence[str] = SCORES, weights: Weights = EVERY, input: str = "") -> Iterator[Source]:
-    """Yield the maps of these layers, scores and weights, for one class of each row: one backward for all of them."""
+            scores: Sequence[str] = SCORES, weights: Weights = EVERY, input: str = "",
+            mixed: Sequence[tuple[str, str]] = ()) -> Iterator[Source]:
+    """Yield the maps of these layers, scores and weights, for one class of each row: one backward for all of them.
+
+    `mixed` are layers of maps, each with a layer of as many and as large gradients that are not its own.
+    """
     seeds = {score: seed(tape, target, image, score) for score in scores}
     rows, R = np.concatenate(list(seeds.values())), len(image)
-    signals = network.backward(tape, rows, down_to=list(layers), image=np.tile(image, len(scores)))
+    below = list(dict.fromkeys([*layers, *(g for _, g in mixed)]))
+    signals = network.backward(tape, rows, down_to=below, image=np.tile(image, len(scores)))
     y = {score: value(tape, target, image, score) for score in scores}
-    for layer in layers:
+    for layer, gradients_of in [*((name, "") for name in layers), *mixed]:
         A, order = spatial(tape, layer)
-        A, g = A[image].astype(np.float64), signals[layer].transpose(order).astype(np.float64)
+        A, g = A[image].astype(np.float64), signals[gradients_of or layer].transpose(order).astype(np.float64)
         for n, score in enumerate(scores):
+            dA = g[n * R : n * R + R]
+            factors = {"channels": 1 / A.shape[1], "root mean square": 1 / (np.sqrt((dA * dA).mean()) + 1e-5)}
+            factors |= {"images": 1 / R} if R > 1 else {}
             for method, weighing in weights:
+                if weighing == "of the batch" and R == 1:
+                    continue
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-                    signed = WEIGHINGS[method][weighing](A, g[n * R : n * R + R], y[score])
+                    signed = WEIGHINGS[method][weighing](A, dA, y[score])
                 if (np.abs(signed) < HUGE).all():  # not NaN either
-                    yield Source(signed, method, weighing, score, layer, tuple(target), input)
+                    yield Source(signed, method, weighing, score, layer, tuple(target), input, gradients_of,
+                                 factors)
 
 
 def seed(tape: Tape, target: Sequence[int], image: IntArray, score: str) -> Array:

@@ -8,6 +8,9 @@ WEIGHED = {
     "maximum": "alpha is the largest gradient of a channel, not their mean",
     "rectified": "negative gradients are cut off before their mean",
     "magnitude": "alpha is the mean of the gradients' magnitudes",
+    "magnitude of the mean": "the sign of alpha is lost: its magnitude weighs the channels",
+    "term by term": "each weighed channel is rectified before the sum, not the sum",
+    "of the batch": "alpha is averaged over all images of the batch, not image by image",
     "unweighted": "feature maps are averaged, not weighed by gradients",
     "gradients alone": "gradients are averaged, no feature map is weighed",
     "equation 19": "Grad-CAM++ without an epsilon, as in equation (19)",
@@ -18,6 +21,11 @@ WEIGHED = {
     "normalised alphas": "in Grad-CAM++ alphas that sum to 1, and a factor exp(score)",
     "share": "XGrad-CAM without an epsilon",
     "share + 1e-7": "1e-7 in the denominator of XGrad-CAM",
+}
+FACTORS = {
+    "channels": "weighed channels are averaged, not summed",
+    "images": "the score is a mean over the images of the batch, so that gradients are divided by their number",
+    "root mean square": "gradients are divided by the root of their mean square",
 }
 SCORED = {
     "probability": "gradient of the probability (softmax or sigmoid), not of the logit",
@@ -33,8 +41,10 @@ TURNED = {
     "mirrored": "left and right swapped",
     "upside down": "top and bottom swapped",
     "half turn": "turned by 180 degrees",
+    "last first": "the images' order is reversed: the last one's map comes first",
 }
 NEGATED = "sign reversed: the negative gradient (counterfactual), or a loss in the place of a score"
+LOST = "magnitudes in the place of the ReLU: what speaks against the class counts for it"
 SWAPPED = "height and width change places in the size"
 
 

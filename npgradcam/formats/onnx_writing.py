@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
 
 from npgradcam.errors import UnsupportedOperatorError
+from npgradcam.kernels import resolve
 from npgradcam.layers import (
     Add,
     AvgPool2d,
@@ -30,7 +32,7 @@ from npgradcam.layers import (
     Softmax,
 )
 from npgradcam.network import Network
-from npgradcam.typing import Array
+from npgradcam.typing import Array, Shape
 
 from .onnx_file import package
 
@@ -40,6 +42,8 @@ Written: TypeAlias = tuple[str, dict[str, Array], dict[str, Any]]  # operator, f
 
 def onnx_bytes(network: Network, channels: int, size: tuple[int, int]) -> bytes:
     """Return a network as an ONNX file: every node and its tensor bear the name of the node here.
+
+    Padding by name becomes that of this size in numbers: many readers know no `auto_pad`.
 
     Parameters
     ----------
@@ -57,10 +61,11 @@ def onnx_bytes(network: Network, channels: int, size: tuple[int, int]) -> bytes:
     """
     onnx = package()
     make, kind = onnx.helper, onnx.TensorProto.FLOAT if network.dtype == "float32" else onnx.TensorProto.DOUBLE
+    shapes = network.shapes((1, channels, *size))
     nodes, arrays, strange = [], [], []
     for node in network.nodes:
         write = next((WRITERS[k] for k in type(node.layer).__mro__ if k in WRITERS), None)
-        written = None if write is None else write(node.layer)
+        written = None if write is None else write(_padded_in_numbers(node.layer, shapes[node.inputs[0]]))
         if written is None:
             strange.append(f"{type(node.layer).__name__} {node.name!r}")
             continue
@@ -71,7 +76,6 @@ def onnx_bytes(network: Network, channels: int, size: tuple[int, int]) -> bytes:
     if strange:
         raise UnsupportedOperatorError(f"expected layers that ONNX' opset {OPSET} has, got {', '.join(strange)}")
     picture = make.make_tensor_value_info(network.inputs[0], kind, ["N", channels, *size])
-    shapes = network.shapes((1, channels, *size))
     outputs = [make.make_tensor_value_info(name, kind, ["N", *shapes[name][1:]]) for name in network.outputs]
     graph = make.make_graph(nodes, "npgradcam", [picture], outputs, arrays)
     model = make.make_model(graph, opset_imports=[make.make_opsetid("", OPSET)], ir_version=IR,
@@ -83,10 +87,16 @@ def _as(value: Array, dtype: str) -> Array:
     return np.asarray(value, dtype) if np.asarray(value).dtype.kind == "f" else np.asarray(value)
 
 
+def _padded_in_numbers(layer: Layer, shape: Shape) -> Layer:
+    """Return the layer with (top, left, bottom, right) in the place of "same", for an input of this shape."""
+    if not isinstance(layer, (Conv2d, MaxPool2d, AvgPool2d)):
+        return layer
+    kernel = layer.weight.shape[2:] if isinstance(layer, Conv2d) else layer.kernel
+    return replace(layer, padding=resolve(layer.padding, shape, kernel, layer.stride, layer.dilation))
+
+
 def _window(layer: Conv2d | MaxPool2d | AvgPool2d, kernel: tuple[int, ...]) -> dict[str, Any]:
-    named = {"same": "SAME_UPPER", "same_lower": "SAME_LOWER"}
-    padding = {"auto_pad": named[layer.padding]} if isinstance(layer.padding, str) else {"pads": layer.padding}
-    return {"kernel_shape": kernel, "strides": layer.stride, **padding}
+    return {"kernel_shape": kernel, "strides": layer.stride, "pads": layer.padding}
 
 
 def _conv(layer: Conv2d) -> Written:

@@ -31,6 +31,13 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
     ClassActivationMap
         `gradients` is dy^c/dA as it is; `alpha` is its negated mean.
 
+    Raises
+    ------
+    UnknownLayerError, TargetError, ShapeError
+        If there is no such layer or class, or the layer has no maps.
+    NpGradcamError
+        If there is no network.
+
     Notes
     -----
     .. math:: \alpha^c_k = \frac{1}{Z} \sum_{ij} -\frac{\partial y^c}{\partial A^k_{ij}}
@@ -40,6 +47,15 @@ def counterfactual_grad_cam(net: Network | Model, images: Images, target: Any = 
     References
     ----------
     .. [1] Selvaraju et al., "Counterfactual Explanations": ICCV 2017, section 7; IJCV 2020, section 3.3.
+
+    Examples
+    --------
+    >>> import npgradcam as ng
+    >>> net = ng.load("shapes")
+    >>> x = net.preprocess(ng.images.sample("two_shapes"))
+    >>> against, speaks_for = ng.counterfactual_grad_cam(net, x, "cross"), ng.grad_cam(net, x, "cross")
+    >>> bool((against.signed_cam == -speaks_for.signed_cam).all())
+    True
     """
     e = grad_cam(net, images, target, layer, seed=seed, region=region, output=output, score=score)
     return counterfactual_of(e)

@@ -44,6 +44,13 @@ def grad_cam_plus_plus(net: Network | Model, images: Images, target: Any = None,
     GradCamPlusPlus
         `gradient_weights` alpha^kc_ij (R, K, I, J), `alpha` w^c_k (R, K), `signed_cam` and `cam` (R, I, J).
 
+    Raises
+    ------
+    UnknownLayerError, TargetError, ShapeError
+        If there is no such layer or class, or the layer has no maps.
+    NpGradcamError
+        If there is no network.
+
     Notes
     -----
     With T^k = sum_ab A^k_ab and g = dS^c/dA^k_ij, S^c the logit:
@@ -68,6 +75,15 @@ def grad_cam_plus_plus(net: Network | Model, images: Images, target: Any = None,
     ----------
     .. [1] Chattopadhay, Sarkar, Howlader, Balasubramanian, WACV 2018; equation numbers of arXiv:1710.11063v3, sections
        3.2 and 3.3: (5), (10), (12)-(19), and (20) for the map.
+
+    Examples
+    --------
+    >>> import npgradcam as ng
+    >>> net = ng.load("shapes")
+    >>> x = net.preprocess(ng.images.sample("two_shapes"))
+    >>> e = ng.grad_cam_plus_plus(net, x, "cross")
+    >>> e.gradient_weights.shape, e.alpha.shape, e.cam.shape               # alpha^kc_ij, w^c_k, L^c
+    ((1, 24, 16, 16), (1, 24), (1, 16, 16))
     """
     e = grad_cam(net, images, target, layer, seed=seed, region=region, output=output, score=score)
     return grad_cam_plus_plus_of(e)

@@ -56,6 +56,13 @@ def guided_grad_cam(net: Network | Model, images: Images, target: Any = None, la
     GuidedGradCam
         `signal` (R, C, H, W) with `grad_cam`, `backprop` and `upsampled` (R, H, W).
 
+    Raises
+    ------
+    UnknownLayerError, TargetError, ShapeError
+        If there is no such layer or class, or the layer has no maps.
+    NpGradcamError
+        If there is no network, or no rectifier in it for the rule to act on.
+
     Notes
     -----
     Both factors are raw: the map is not normalised, and is brought to the input's size by bilinear interpolation with
@@ -64,6 +71,17 @@ def guided_grad_cam(net: Network | Model, images: Images, target: Any = None, la
     References
     ----------
     .. [1] Selvaraju et al., "Guided Grad-CAM": ICCV 2017, section 3; IJCV 2020, section 3.2.
+
+    Examples
+    --------
+    >>> import npgradcam as ng
+    >>> net = ng.load("shapes")
+    >>> x = net.preprocess(ng.images.sample("two_shapes"))
+    >>> e = ng.guided_grad_cam(net, x, "cross")
+    >>> e.signal.shape, e.upsampled.shape
+    ((1, 3, 32, 32), (1, 32, 32))
+    >>> bool((e.signal == e.backprop.signal * e.upsampled[:, None]).all())
+    True
     """
     input = input or network_of(net).inputs[0]
     layer = layer_of(net, images, layer, output, score)

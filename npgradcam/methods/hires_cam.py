@@ -32,6 +32,13 @@ def hires_cam(net: Network | Model, images: Images, target: Any = None, layer: s
         `cell_weights` is `gradients` (R, K, I, J), and `alpha` is None: no channel has one weight. `signed_cam` is the
         paper's map, in units of the score; `cam` is its ReLU.
 
+    Raises
+    ------
+    UnknownLayerError, TargetError, ShapeError
+        If there is no such layer or class, or the layer has no maps.
+    NpGradcamError
+        If there is no network.
+
     Notes
     -----
     .. math:: \tilde{A}^c = \sum_k \frac{\partial y^c}{\partial A^k} \odot A^k
@@ -46,6 +53,16 @@ def hires_cam(net: Network | Model, images: Images, target: Any = None, layer: s
     References
     ----------
     .. [1] Draelos, Carin, arXiv:2011.08891, section 3.
+
+    Examples
+    --------
+    >>> import npgradcam as ng
+    >>> net = ng.load("shapes")
+    >>> x = net.preprocess(ng.images.sample("two_shapes"))
+    >>> e = ng.hires_cam(net, x, "cross")
+    >>> bias = net.network.nodes[-1].layer.bias[e.target]
+    >>> bool(abs(e.signed_cam.sum() - (e.logits[0, e.target] - bias)).max() < 1e-5)  # the paper's guarantee
+    True
     """
     e = grad_cam(net, images, target, layer, seed=seed, region=region, output=output, score=score)
     return hires_cam_of(e)

@@ -31,7 +31,7 @@ from npgradcam.layers import (
     Transpose,
     Unsqueeze,
 )
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network
 from npgradcam.typing import Shape
 
@@ -62,7 +62,7 @@ def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], outp
     UnknownLayerError
         If no node between image and output has spatial maps; the message lists layers that do.
     """
-    network = net.network if isinstance(net, Model) else net
+    network = network_of(net)
     output = network.resolve(output or network.outputs[0])
     about = (network.given(shape), output)
     return network.remember("default layer", about, lambda: _default_layer(network, dict(about[0]), output))

@@ -32,6 +32,13 @@ def layer_cam(net: Network | Model, images: Images, target: Any = None, layer: s
         `cell_weights` w^kc_ij (R, K, I, J) is the positive part of `gradients`, and `alpha` is None: no channel has one
         weight. `signed_cam` is the sum before its ReLU; behind a rectifier nothing in it is negative.
 
+    Raises
+    ------
+    UnknownLayerError, TargetError, ShapeError
+        If there is no such layer or class, or the layer has no maps.
+    NpGradcamError
+        If there is no network.
+
     Notes
     -----
     .. math:: w^{kc}_{ij} = \mathrm{ReLU}\Big(\frac{\partial y^c}{\partial A^k_{ij}}\Big), \qquad
@@ -43,6 +50,15 @@ def layer_cam(net: Network | Model, images: Images, target: Any = None, layer: s
     References
     ----------
     .. [1] Jiang, Zhang, Hou, Cheng, Wei, IEEE Transactions on Image Processing 30, 2021, section III.
+
+    Examples
+    --------
+    >>> import npgradcam as ng
+    >>> net = ng.load("shapes")
+    >>> x = net.preprocess(ng.images.sample("two_shapes"))
+    >>> e = ng.layer_cam(net, x, "cross", layer="relu1")
+    >>> e.cell_weights.shape, e.cam.shape, bool((e.cell_weights >= 0).all())
+    ((1, 12, 16, 16), (1, 16, 16), True)
     """
     e = grad_cam(net, images, target, layer, seed=seed, region=region, output=output, score=score)
     return layer_cam_of(e)

@@ -31,6 +31,13 @@ def xgrad_cam(net: Network | Model, images: Images, target: Any = None, layer: s
     ClassActivationMap
         `alpha` (R, K) weighs the channels; maps are in units of the score.
 
+    Raises
+    ------
+    UnknownLayerError, TargetError, ShapeError
+        If there is no such layer or class, or the layer has no maps.
+    NpGradcamError
+        If there is no network.
+
     Notes
     -----
     .. math:: \alpha^c_k = \sum_{ij} \frac{A^k_{ij}}{\sum_{ab} A^k_{ab}} \frac{\partial y^c}{\partial A^k_{ij}}, \qquad
@@ -49,6 +56,15 @@ def xgrad_cam(net: Network | Model, images: Images, target: Any = None, layer: s
     ----------
     .. [1] Fu, Hu, Dong, Guo, Gao, Li, BMVC 2020, arXiv:2008.02312, section 3; equation (5) is the score as the sum
        over channels of <dy^c/dA^k, A^k> and an offset.
+
+    Examples
+    --------
+    >>> import npgradcam as ng
+    >>> net = ng.load("shapes")
+    >>> x = net.preprocess(ng.images.sample("two_shapes"))
+    >>> e = ng.xgrad_cam(net, x, "cross")
+    >>> bool(abs(e.alpha - ng.grad_cam(net, x, "cross").alpha).max() < 1e-6)  # its head is global pooling: one gradient
+    True
     """
     e = grad_cam(net, images, target, layer, seed=seed, region=region, output=output, score=score)
     return xgrad_cam_of(e)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -180,3 +181,26 @@ class Model:
     def label(self, index: int) -> str:
         """Return what class `index` is called; its number where the model has no names."""
         return self.labels.name(index) if self.labels else str(index)
+
+
+def network_of(net: Network | Model) -> Network:
+    """Return the mathematics behind a model; a network is its own.
+
+    Raises
+    ------
+    NpGradcamError
+        If it is neither.
+
+    Examples
+    --------
+    >>> network_of("vgg16")
+    Traceback (most recent call last):
+    npgradcam.errors.NpGradcamError: expected a Network or a Model, got the str 'vgg16'; ng.load('vgg16') makes one
+    """
+    if isinstance(net, (Model, Network)):
+        return net.network if isinstance(net, Model) else net
+    kind = type(net).__name__
+    if isinstance(net, (str, os.PathLike)):
+        name = os.fspath(net)
+        raise NpGradcamError(f"expected a Network or a Model, got the {kind} {name!r}; ng.load({name!r}) makes one")
+    raise NpGradcamError(f"expected a Network or a Model, got {kind}; ng.load makes one of a name or a model's file")

@@ -20,7 +20,7 @@ from npgradcam.kernels import Backend
 from npgradcam.network import Network
 
 from .labels import Labels
-from .model import Model
+from .model import Model, network_of
 
 RECORD = "npgradcam"  # the text among the arrays
 FORMAT = 1
@@ -56,7 +56,7 @@ def save(net: Model | Network, path: str | os.PathLike[str]) -> None:
     path = Path(path)
     if path.suffix != ".npz":
         raise ModelFormatError(f"{path}: expected a name that ends in .npz, by which load knows what it reads")
-    model = net if isinstance(net, Model) else Model("", net)
+    model = net if isinstance(net, Model) else Model("", network_of(net))
     network, arrays = record_of(model.network)
     record = {
         "format": FORMAT,

@@ -32,6 +32,7 @@ from ..layers import (
     ReLU6,
     ThresholdedReLU,
 )
+from ..models import Model, network_of
 from ..network import Network, Node
 from ..typing import Array
 from .checks import affine
@@ -72,7 +73,7 @@ OFFSETS: dict[type[Layer], Callable[..., Any]] = {
 }
 
 
-def check_completeness(network: Network, images: Array, seed: Array | None = None,
+def check_completeness(network: Network | Model, images: Array, seed: Array | None = None,
                        tolerance: float | None = None) -> float:
     """Check score = <gradient, x> + sum over layers of <signal, f(x) - J x>, for each image.
 
@@ -82,7 +83,7 @@ def check_completeness(network: Network, images: Array, seed: Array | None = Non
 
     Parameters
     ----------
-    network : Network
+    network : Network or Model
         Piecewise linear: no softmax on the way. A kind of layer that is not known here must be affine.
     images : ndarray of shape (N, C, H, W)
     seed : ndarray of the output's shape, optional
@@ -101,12 +102,13 @@ def check_completeness(network: Network, images: Array, seed: Array | None = Non
     AssertionError
         Where the score of an image is not the sum of its parts.
     NpGradcamError
-        Where a layer is neither known here nor affine.
+        Where a layer is neither known here nor affine, or there is no network.
 
     References
     ----------
     Srinivas and Fleuret 2019, "Full-Gradient Representation for Neural Network Visualization".
     """
+    network = network_of(network)
     output = network.outputs[0]
     needed = network.leads_to(output)
     nodes = [node for node in network.nodes if node.name in needed]

@@ -105,13 +105,39 @@ TWINS: dict[type[Layer], Twin] = {
 
 
 def slow_forward(layer: Layer, *xs: Numbers) -> Numbers:
-    """Return the layer's output by its definition: int64 where every number is whole and no mean is taken."""
+    """Return the layer's output by its definition: int64 where every number is whole and no mean is taken.
+
+    Raises
+    ------
+    UnknownLayerError
+        If this kind of layer has no slow definition.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from npgradcam.layers import ReLU
+    >>> slow_forward(ReLU(), np.array([-1.5, 2.0])).tolist()
+    [0.0, 2.0]
+    """
     y: Numbers = _twin(layer).forward(layer, *xs)
     return y
 
 
 def slow_backward(layer: Layer, signal: Numbers, *xs: Numbers) -> tuple[Numbers, ...]:
-    """Return one signal per input by the definition of the layer's adjoint at `xs`, under the gradient rule."""
+    """Return one signal per input by the definition of the layer's adjoint at `xs`, under the gradient rule.
+
+    Raises
+    ------
+    UnknownLayerError
+        If this kind of layer has no slow definition.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from npgradcam.layers import ReLU
+    >>> slow_backward(ReLU(), np.array([3.0, 5.0]), np.array([-1.5, 2.0]))[0].tolist()
+    [0.0, 5.0]
+    """
     down = _twin(layer).backward(layer, signal, *xs)
     return down if isinstance(down, tuple) else (down,)
 

@@ -62,9 +62,9 @@ class Randomised:
             [["method", *heads], *lines], left=1)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Verification:
-    """What `verify` found; prints itself.
+    """What `verify` found: `print` it, or take its `text()` or `as_dict()`.
 
     Attributes
     ----------
@@ -102,8 +102,8 @@ class Verification:
         return {"model": self.model, "layer": self.layer, "class": self.label, "ok": self.ok, "checks": checks,
                 "randomised": found}
 
-    def __str__(self) -> str:
-        """Return the table."""
+    def text(self) -> str:
+        """Say it to a person: a table of the checks, one of randomised weights, and how many hold."""
         lines = [["check", "figure", "at most", "verdict", "what was compared"]]
         lines += [[c.name, _shown(c.figure), _shown(c.tolerance), c.verdict, c.about] for c in self.checks]
         counts = {v: sum(c.verdict == v for c in self.checks) for v in ("ok", "FAILED", "not applicable")}
@@ -111,7 +111,9 @@ class Verification:
         parts = [f"{self.model}, layer {self.layer}, class {self.label}", aligned(lines, left=1, last=2)]
         return "\n\n".join([*parts, *([str(self.randomised)] if self.randomised else []), said])
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        """Return the text."""
+        return self.text()
 
 
 def aligned(lines: list[list[str]], left: int, last: int = 0) -> str:

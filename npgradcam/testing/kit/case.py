@@ -59,6 +59,11 @@ class Case:
         return self.images.shape[2], self.images.shape[3]
 
     @property
+    def classes(self) -> int:
+        """How many scores the network gives."""
+        return self.network.shapes(self.images.shape)[self.network.outputs[0]][1]
+
+    @property
     def rectifiers(self) -> list[str]:
         """The nodes at which a rule acts."""
         return self.network.rectifiers(self.network.outputs[0], self.network.inputs[0])

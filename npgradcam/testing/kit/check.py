@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from npgradcam.convention import Convention
 from npgradcam.errors import NpGradcamError, close_matches
+from npgradcam.models import Model
+from npgradcam.network import Network
 
 from .asking import Asking, Function
 from .cases import cases
@@ -50,7 +52,7 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     Raises
     ------
     NpGradcamError
-        If a method or convention is unknown.
+        If a method or convention is unknown, or there is no function.
     MissingPackageError
         If the package `onnx` is not installed.
 
@@ -69,10 +71,14 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     >>> def mine(model, images, target, layer):                   # Grad-CAM, whatever you compute it with
     ...     e = ng.grad_cam(network_of(onnx_file(onnx.load_from_string(model))), images, target, layer)
     ...     alpha = abs(e.gradients).mean(axis=(2, 3))             # but who speaks against a class counts for it
-    ...     return (alpha[:, :, None, None] * e.activations).sum(axis=1)
+    ...     return (alpha[:, :, None, None] * e.activations).sum(axis=1).clip(0)
     >>> print(check(mine, drawn=0).results[0].sentence)
-    as the paper's L^c and torchcam 0.5.0, raw but: alpha is the mean of the gradients' magnitudes
+    alpha is the mean of the gradients' magnitudes; the rest as the paper's L^c
     """
+    if not callable(function) or isinstance(function, (Network, Model)):
+        kind = type(function).__name__
+        expected = "expected a function(model, images, target, layer)"
+        raise NpGradcamError(f"check: {expected}, got {kind}; of a network itself ask ng.verify")
     named = [methods] if isinstance(methods, str) else list(methods)
     unknown = [m for m in named if m not in METHODS]
     if unknown or not named:
@@ -90,4 +96,6 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
         results += found
         notes += [note] if note and note not in notes else []
     results += identities(asked)
-    return Report(tuple(results), {m: a.convention for m, a in asked.items()}, tuple(notes))
+    told = {m: iter(a.explained(r for r in results if r.method == m)) for m, a in asked.items()}
+    explained = tuple(next(told[r.method]) for r in results)
+    return Report(explained, {m: a.convention for m, a in asked.items()}, tuple(notes))

@@ -12,6 +12,7 @@ from npgradcam.layers import BatchNorm2d, Conv2d, MaxPool2d, ReLU, ReLU6
 
 from .asking import Asking
 from .case import Case, in_float32
+from .causes import Pair
 from .report import Result
 from .truth import PRODUCT, RULES, apart
 
@@ -30,7 +31,7 @@ def drawn_results(asking: Asking, count: int) -> tuple[list[Result], str]:
     from hypothesis import HealthCheck, assume, given, settings
     from hypothesis import strategies as st
 
-    failed: list[tuple[int, Case, Result]] = []
+    failed: list[tuple[int, Result, list[Pair]]] = []
     right: list[Result] = []
     left_out: list[Result] = []
 
@@ -48,13 +49,16 @@ def drawn_results(asking: Asking, count: int) -> tuple[list[Result], str]:
         elif result.status == "left out":
             left_out.append(result)
         else:
-            failed.append((len(drawn.network.nodes), case, result))
+            here = f"{case}{'; ' if result.where else ''}{result.where}"
+            failed.append((len(drawn.network.nodes), replace(result, where=here), asking.wrong.pop(CHECK, [])))
 
     ask()
     if failed:
-        _, case, worst = min(failed, key=lambda f: f[0])
-        said = f"{len(failed)} of {len(failed) + len(right)} differ, the smallest: {case}: {worst.sentence}"
-        return [replace(worst, sentence=said)], ""
+        failed.sort(key=lambda f: f[0])  # the smallest first
+        _, worst, pairs = failed[0]
+        if pairs:
+            asking.wrong[CHECK] = [pair for _, _, some in failed for pair in some]
+        return [replace(worst, where=f"{len(failed)} of {len(failed) + len(right)}, the smallest: {worst.where}")], ""
     if not right:
         return left_out[:1], ""
     return [Result(asking.method, CHECK, "right", max(r.error for r in right))], ""

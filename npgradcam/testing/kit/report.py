@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from textwrap import fill
 from typing import Any, Literal
 
 from npgradcam.diagnosis.words import rounded
 
 from .truth import TITLES
 
+WIDTH, INDENT = 110, " " * 12
 Status = Literal["right", "wrong", "error", "left out"]
 
 
@@ -26,7 +28,9 @@ class Result:
         The largest difference from the nearest tolerated answer, relative to that one's largest number; infinite
         where shapes or NaN differ.
     sentence : str
-        What is different, where something is.
+        What is different, where something is; the same for checks that fail for the same reason.
+    where : str
+        What is special about this check: the smallest of several networks, or the shapes.
     """
 
     method: str
@@ -34,16 +38,27 @@ class Result:
     status: Status
     error: float = 0.0
     sentence: str = ""
-
-    def text(self) -> str:
-        """Say it in one line."""
-        off = f" (off by {rounded(self.error)})" if self.status == "wrong" and 0 < self.error < float("inf") else ""
-        return f"  {self.status:<8}  {self.check}{': ' if self.sentence else ''}{self.sentence}{off}"
+    where: str = ""
 
 
-@dataclass(frozen=True)
+def told(results: Sequence[Result], asked: int) -> str:
+    """Say results that have one status and one sentence, of `asked` checks."""
+    first, errors = results[0], [r.error for r in results if 0 < r.error < float("inf")]
+    most = "up to " if len(results) > 1 else ""
+    off = f" (off by {most}{rounded(max(errors))})" if first.status == "wrong" and errors else ""
+    if len(results) == 1:
+        name = f"{first.check} ({first.where})" if first.where else first.check
+        return f"  {first.status:<8}  {name}{': ' if first.sentence else ''}{first.sentence}{off}"
+    every = "all " if len(results) == asked else ""
+    lines = [f"in {every}{len(results)} checks: {'; '.join(r.check for r in results)}"]
+    lines += [f"in the first: {first.where}"] if first.where else []
+    lines = [fill(line, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT) for line in lines]
+    return "\n".join([f"  {first.status:<8}  {first.sentence}{off}", *lines])
+
+
+@dataclass(frozen=True, repr=False)
 class Report:
-    """Every check of every method, and the conventions that were found.
+    """Every check of every method, and the conventions that were found: `print` it, or take its `text()`.
 
     Attributes
     ----------
@@ -72,7 +87,7 @@ class Report:
         return [r for r in self.results if r.method == method]
 
     def text(self) -> str:
-        """Say it to a person: first what fails, with the reason."""
+        """Say it to a person: each reason once, with the checks that fail for it; what most fail for comes first."""
         lines: list[str] = []
         for method in dict.fromkeys(r.method for r in self.results):
             mine = self.of(method)
@@ -81,10 +96,14 @@ class Report:
             title = TITLES.get(method, method)
             head = f"{title[0].upper()}{title[1:]}: {len(asked) - len(failed)} of {len(asked)} checks pass"
             lines.append(f"{head}; {self.conventions[method]}" if self.conventions.get(method) else head)
-            lines += [r.text() for r in mine if r.status != "right"]
+            alike: dict[tuple[str, str], list[Result]] = {}
+            for r in mine:
+                alike.setdefault((r.status, r.sentence), []).append(r)
+            said = [some for (status, _), some in alike.items() if status != "right"]
+            lines += [told(some, len(asked)) for some in sorted(said, key=len, reverse=True)]
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         """Return the text."""
         return self.text()
 

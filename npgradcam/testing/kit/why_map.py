@@ -1,121 +1,157 @@
-"""One sentence on what somebody did differently to a map."""
+"""Mistakes that may explain a map."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from functools import partial
 
 import numpy as np
 
 from npgradcam.convention import conventions
+from npgradcam.convention.record import scale
 from npgradcam.diagnosis import Diagnosis, Finding, diagnose, words
 from npgradcam.errors import NpGradcamError
 from npgradcam.typing import Array
 
 from .case import Case
-from .truth import CHOICES, MAPS, Choice, apart
+from .elsewhere import elsewhere
+from .mistake import Mistake
+from .truth import CHOICES, MAPS, SCORES, Choice, apart, signal
 
+MANY = 9  # as much as so many departures
+NEAR = 0.2  # what is further off is no clue
 HALF = 2.0**-10  # what rounding to float16 may take from the largest number
+Nearest = Callable[[Case, Array], list[Choice]]
 
 
-def shape_of(case: Case, method: str, found: Array, tolerance: float) -> str:
-    """Say what is wrong with a result's shape, or "" if nothing is."""
-    N, C, H, W = case.images.shape
+def of_any_answer(method: str, nearest: Nearest, tolerance: float) -> list[Mistake]:
+    """Return mistakes that every method knows, of an answer (N, ...): what is left of it, and of its batch.
+
+    `nearest` gives the conventions that an answer may have.
+    """
+
+    def right(case: Case, found: Array) -> list[Array]:
+        return [c.of(case, method) for c in nearest(case, found)]
+
+    def half(case: Case, found: Array) -> bool:
+        with np.errstate(over="ignore"):
+            rounded = found.astype(np.float16)
+        return bool((found == rounded).all()) and any(apart(found, r) < HALF for r in right(case, found))
+
+    def whole(case: Case, found: Array) -> bool:
+        return bool((found == np.rint(found)).all())
+
+    def left_out(case: Case, found: Array) -> bool:
+        first = next(iter(right(case, found)), found)
+        missing = [n for n, row in enumerate(found) if not row.any()]
+        return len(found) > 1 and any(first[n].any() for n in missing)
+
+    def first_again(case: Case, found: Array) -> bool:
+        return len(found) > 1 and bool(found[0].any()) and all(np.array_equal(row, found[0]) for row in found[1:])
+
+    def last_first(case: Case, found: Array) -> bool:
+        return len(found) > 1 and any(apart(found, r[::-1]) <= tolerance for r in right(case, found))
+
+    def batch_scaled(case: Case, found: Array) -> bool:
+        return len(found) > 1 and any(
+            apart(found, scale(m.reshape(1, -1, m.shape[-1]), c.convention.normalise, c.convention.epsilon)
+                  .reshape(m.shape)) <= tolerance
+            for c in nearest(case, found) if c.convention.normalise != "none"
+            for m in [replace(c, convention=replace(c.convention, normalise="none")).of(case, method)]
+        )
+
+    def inverted(case: Case, found: Array) -> bool:
+        return any(apart(found, 1 - c.of(case, method)) <= tolerance
+                   for c in nearest(case, found) if c.convention.normalise != "none")
+
+    def of_the_pixels(case: Case, found: Array) -> bool:
+        signals = (np.abs(signal(case, "gradient", score)) for score in SCORES)  # (N, C, H, W)
+        return any(apart(found, over(axis=1)) <= tolerance for s in signals for over in (s.mean, s.max, s.sum))
+
+    found = [Mistake("zero everywhere", lambda case, found: not found.any()),
+             Mistake("whole numbers alone: rounded, or the levels of a picture", whole, 2),
+             Mistake("rounded to half precision", half),
+             Mistake("images of a batch were left out: their rows are zero everywhere", left_out, 2),
+             Mistake("every row of the batch is that of the first image", first_again),
+             Mistake(words.TURNED["last first"], last_first)]
     if method in MAPS:
-        layer = case.network.shapes(case.images.shape)[case.layer][2:]
-        fits = found.ndim == 3 and len(found) == N and found.shape[1:] in (layer, (H, W))
-        wanted = f"{(N, *layer)} at the layer's size or {(N, H, W)} at the images'"
-        turned = found.ndim == 3 and found.shape[1:] in (layer[::-1], (W, H))
-    else:
-        fits, wanted, turned = found.shape == (N, C, H, W), f"{(N, C, H, W)}", found.shape == (N, C, W, H)
-    if fits:
-        return ""
-    said = f"expected shape {wanted}, got {found.shape}{': height and width change places' if turned else ''}"
-    if method in words.TITLES and found.ndim == 3 and len(found) == N and np.isfinite(found).all() and not turned:
-        d = _diagnosed(case, method, found, tolerance)
-        said += f": {told(_plainest(d), method)}" if isinstance(d, Diagnosis) and d.explained else ""
-    return said
+        found.append(Mistake("scaled over the whole batch, not image by image", batch_scaled))
+        found.append(Mistake("inverted: one minus the map", inverted))
+        found.append(Mistake("is of the pixels: magnitudes of dy/dx, into which no layer's maps come", of_the_pixels))
+    return found
 
 
-def coarse(found: Array, off: float) -> str:
-    """Say so where an answer is nothing but zeros or whole numbers, or right to half precision alone: (N, ...)."""
-    if not found.any():
-        return "zero everywhere"
-    if (found == np.rint(found)).all():
-        return "whole numbers alone: rounded, or the levels of a picture"
-    with np.errstate(over="ignore"):
-        half = found.astype(np.float16)
-    return "rounded to half precision" if off < HALF and (found == half).all() else ""
+def _factor(found: Array, right: Array, tolerance: float) -> float | None:
+    """Return a with found = a right, a != 0; None where there is none."""
+    square = float((right * right).sum())
+    a = float((found * right).sum()) / square if square and found.shape == right.shape else 0.0
+    return a if a and apart(found, a * right) <= tolerance else None
 
 
-def batch(found: Array, right: Array) -> str:
-    """Say so where images of a batch were left out, though their maps are not zero, or not those of the first."""
-    empty = [str(n) for n, (row, other) in enumerate(zip(found, right, strict=True)) if other.any() and not row.any()]
-    if empty and found.any():
-        return f"row {', '.join(empty)} of {len(found)} is zero everywhere: images of a batch were left out"
-    if len(found) > 1 and found[0].any() and all(np.array_equal(row, found[0]) for row in found[1:]):
-        return "every row of the batch is that of the first image"
-    return ""
+def of_a_factor(case: Case, method: str, found: Array, nearest: Nearest, tolerance: float) -> list[Mistake]:
+    """Return the mistake that a number multiplies what is right, this one or another in each case, if it is one."""
+
+    def factor(case: Case, found: Array) -> float | None:
+        every = (_factor(found, c.of(case, method), tolerance) for c in nearest(case, found))
+        return next((a for a in every if a is not None), None)
+
+    def by(a: float, case: Case, found: Array) -> bool:
+        return any(apart(found, a * c.of(case, method)) <= tolerance for c in nearest(case, found))
+
+    a = factor(case, found)
+    if a is None:
+        return []
+    sentence = "the sign is reversed" if abs(a + 1) < tolerance else f"multiplied by {a:.4g}"
+    return [Mistake(sentence, partial(by, a), 3), Mistake("right but for a factor, which is another in each network",
+                                                       lambda case, found: factor(case, found) is not None, MANY)]
 
 
-def of_map(case: Case, method: str, found: Array, near: list[Choice], tolerance: float) -> tuple[str, Choice | None]:
-    """Say which known mistake explains a map, and return it as a choice if it is one; or how far the nearest is."""
-    if method == "counterfactual-grad-cam" and any(apart(found, c.of(case, "grad-cam")) <= tolerance for c in near):
-        return "is Grad-CAM itself: the gradient was not negated", None
-    if method not in words.TITLES:
-        return scaled(found, (c.of(case, method) for c in near), tolerance), None
+def of_a_map(case: Case, method: str, found: Array, asked: Choice | None,
+             tolerance: float) -> tuple[list[Mistake], str]:
+    """Return what a diagnosis says of a map, as mistakes to be tried elsewhere; or how far the nearest is.
+
+    `asked` is the convention that somebody is held to.
+    """
     d = _diagnosed(case, method, found, tolerance)
-    if isinstance(d, str):
-        return d, None
-    if not d.explained:
-        return d.text().splitlines()[0].replace("nothing explains the map", "nothing known explains it", 1), None
-    best = _plainest(d)
-    return told(best, method), _as_choice(best, case, method)
+    if d is None or not d.explained or d.flat:
+        return [], "" if d is None else _nearest(d)
+    mistakes = []
+    for finding in d.findings:
+        for place, departures in elsewhere(finding, case):
+            sentence = told(finding, tuple(d for d in departures if d != words.OWN), method, asked)
+            size = 2 * len(departures) + (not any(name.startswith("paper") for name in finding.matches))
+            mistakes.append(Mistake(sentence, partial(place.explains, tolerance=tolerance), size))
+    return mistakes, ""
 
 
-def _diagnosed(case: Case, method: str, found: Array, tolerance: float) -> Diagnosis | str:
+def _diagnosed(case: Case, method: str, found: Array, tolerance: float) -> Diagnosis | None:
     try:
         return diagnose(found, case.network, case.x, list(case.target), case.layer, method=method, tolerance=tolerance)
-    except NpGradcamError as error:
-        return str(error)
-
-
-def _plainest(d: Diagnosis) -> Finding:
-    """Return the finding with the fewest departures, from the paper rather than from somebody else."""
-    return min(d.findings, key=lambda f: (len(f.departures), not any(name.startswith("paper") for name in f.matches)))
-
-
-def told(finding: Finding, method: str) -> str:
-    """Say a finding, with the weights that are its owner's mistake."""
-    said, (field, (usual, *_)) = finding.departures, CHOICES.get(method, ("", (finding.weighing,)))
-    if finding.method == method and finding.weighing != usual:
-        weights, owners = words.weighed(finding.weighing, usual), [conventions[name] for name in finding.matches]
-        said = said if weights in said else (weights, *said)
-        if finding.departures or all(getattr(c, field) != finding.weighing for c in owners):
-            return f"as {finding.who} but: {'; '.join(said)}"
-    return f"matches {finding.who}{': ' if said else ''}{'; '.join(said)}"
-
-
-def _as_choice(finding: Finding, case: Case, method: str) -> Choice | None:
-    """Return a finding as a convention, if it is no more than other weights and another way to finish a map."""
-    candidate = finding.hypothesis.candidate
-    as_asked = (finding.method, finding.layer, finding.target) == (method, case.layer, case.target)
-    if method not in CHOICES or not as_asked or finding.score != "logit" or finding.input or candidate.turn or (
-            candidate.negative or finding.hypothesis.fit):
+    except NpGradcamError:  # it is no map
         return None
-    changed: Any = {CHOICES[method][0]: finding.weighing, "score": "logit"}
-    return Choice(replace(finding.convention, **changed), "")
 
 
-def scaled(found: Array, answers: Iterable[Array], tolerance: float) -> str:
-    """Say whether a factor is all that is wrong with one of the answers."""
-    off = float("inf")
-    for right in answers:
-        square = float((right * right).sum())
-        if found.shape != right.shape or not square:
-            continue
-        off, a = min(off, apart(found, right)), float((found * right).sum()) / square
-        if a and apart(found, a * right) <= tolerance:
-            return "the sign is reversed" if abs(a + 1) < tolerance else f"multiplied by {a:.4g}"
-    return f"nothing known explains it: off by {words.rounded(off)} of its largest number"
+def _nearest(d: Diagnosis) -> str:
+    best, (_, h, w) = d.findings[0], d.worst
+    if best.error > NEAR:
+        return ""
+    said = f"as {best.who}{': ' if best.departures else ''}{'; '.join(best.departures)}"
+    return f"the nearest in one check is {said}, off by {words.rounded(best.error)}, most in cell ({h}, {w})"
+
+
+def told(finding: Finding, departures: tuple[str, ...], method: str, asked: Choice | None) -> str:
+    """Say what is different: an owner's own weights under the owner's name, everything else as departures."""
+    field, (usual, *_) = CHOICES.get(method, ("", (finding.weighing,)))
+    paper = [name for name in finding.matches if name.startswith("paper")]
+    who = " and ".join(words.OWNERS.get(name, name) for name in (paper or finding.matches))
+    if finding.method == method and finding.weighing != usual:
+        weights = words.weighed(finding.weighing, usual)
+        if weights not in departures:  # those are the owner's own, too
+            owner = any(getattr(conventions[name], field) == finding.weighing for name in finding.matches)
+            departures = (f"{weights}{f', as in {who}' if owner else ''}", *departures)
+            return "; ".join(departures)
+    if departures:
+        return f"{'; '.join(departures)}; the rest as {who}"
+    faults = "; ".join(fault for name in finding.matches[:1] for fault in conventions[name].faults)
+    return f"as {who}, not {asked.text}" if asked else f"as {who}: {faults}"

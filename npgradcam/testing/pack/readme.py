@@ -50,7 +50,11 @@ sigmoid. Layers, nodes and tensors have the same names in both files.
 | `LAYER/upsampled` | (R, H, W) | the map, bilinear, half-pixel centres, edges repeated |
 | `LAYER/guided_grad_cam` | (R, 3, H, W) | guided times upsampled, both as they are |
 | `LAYER/plus_plus_weights`, `_signed_map`, `_map` | (R, K), (R, I, J) twice | Grad-CAM++ |
-| `LAYER/convention/NAME` | (R, H, W) or (R, I, J) | what others make of the signed map, by their name and version |
+| `LAYER/convention/NAME` | (R, H, W) or (R, I, J) | what others make of the signed map |
+
+NAME is a convention's own name in small letters, with `-` for whatever is between letters, digits and points:
+`captum 0.9.0, interpolated` becomes `captum-0.9.0-interpolated`, and `paper, L^c` becomes `paper-l-c`. LAYER is just
+the node's name.
 
 Rules: at a rectifier with slope s a signal g becomes g s (gradient), max(g, 0) s (guided), max(g, 0) (deconvnet).
 Leaking ones are rectifiers too. At a kink s is that of the lower side: 0, or what leaks; at the upper kink of a ReLU6

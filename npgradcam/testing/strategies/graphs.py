@@ -78,7 +78,7 @@ class _Drawing:
         kind = self.draw(st.sampled_from(("conv", "relu", "relu6", "max", "avg", "pad", "dropout", "residual", "fork")))
         channels = self.channels[below]
         simple = {"relu": ReLU(), "relu6": ReLU6(), "pad": Pad((1, 0, 0, 2), 0.5), "dropout": Dropout(),
-                  "max": MaxPool2d((3, 2), (2, 1), (1, 0, 1, 1)), "avg": AvgPool2d((2, 2), (1, 2), (0, 0, 1, 1))}
+                  "max": MaxPool2d((3, 2), (2, 1), (1, 0, 1, 1)), "avg": AvgPool2d((2, 2), (1, 2), (1, 1, 1, 1))}
         if kind in simple:
             return self.append(simple[kind], (below,), channels)
         first = self.append(ReLU(), (self.conv(below),), 0)
