@@ -165,7 +165,7 @@ def test_a_planted_mistake_is_named(name):
 MIXED = {"missing targets", "too short", "no batch", "0/0", "inverted", "magnitudes averaged", "product inside"}
 
 
-@pytest.mark.parametrize("name", MISTAKES.keys() - MIXED)
+@pytest.mark.parametrize("name", [name for name in MISTAKES if name not in MIXED])
 def test_one_mistake_is_one_sentence_on_one_screen_whatever_it_breaks(name):
     method, function, sentence = MISTAKES[name]
     report = check(function, method, drawn=4)
