@@ -23,6 +23,7 @@ TURNS: dict[str, Callable[[Array], Array]] = {
     "last first": lambda m: m[..., ::-1, :, :],
 }
 SIGNS: dict[str, Callable[[Array], Array]] = {"": lambda m: m, "reversed": np.negative, "lost": np.abs}
+SMALLEST = 1e-150  # the square of a smaller number may be 0
 ALIKE = 2e-2  # residuals below this are looked at exactly: what levels and cubic overshoots bend is less
 RESEMBLING = 0.85  # of sources that were not asked for: those whose map explains a quarter of the given one's variance
 MOST = 60  # and of the others so many, the best ones
@@ -215,7 +216,7 @@ def _unexplained(given: Array, map: Array) -> float:
 def _fitted(given: Array, candidate: Candidate, ways: Sequence[Finishing], map: Array) -> Iterator[Hypothesis]:
     """Yield the map with the factor and the shift that bring it nearest to the given one: the same for all rows."""
     raw = next((f for f in ways if f.convention.normalise == "none"), None)
-    if raw is not None and np.ptp(map) > 0 and np.isfinite(given).all():
+    if raw is not None and np.ptp(map) > SMALLEST and np.isfinite(given).all():
         a, b = np.polyfit(map.ravel(), given.ravel(), 1)
         if a > 0:
             size, fit = (given.shape[1], given.shape[2]), (float(a), float(b))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
+from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar, TypeVar
 
 import numpy as np
@@ -57,15 +57,18 @@ class Layer:
 
     def __repr__(self) -> str:
         """Return the layer's kind, the shapes of its arrays and its settings; no numbers by the million."""
-        held = ((field.name, getattr(self, field.name)) for field in fields(self))  # type: ignore[arg-type]
-        shown = (f"{name} {v.shape}" if isinstance(v, np.ndarray) else f"{name}={v!r}" for name, v in held)
+        shown = (f"{name} {v.shape}" if isinstance(v, np.ndarray) else f"{name}={v!r}" for name, v in self._fields)
         return f"{type(self).__name__}({', '.join(shown)})"
 
     @property
     def arrays(self) -> dict[str, Array]:
         """Every array that the layer holds, by name."""
-        held = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        return {name: value for name, value in held.items() if isinstance(value, np.ndarray)}
+        return {name: value for name, value in self._fields if isinstance(value, np.ndarray)}
+
+    @property
+    def _fields(self) -> list[tuple[str, Any]]:
+        """What the layer holds, by name; somebody's own layer need be no dataclass."""
+        return [(field.name, getattr(self, field.name)) for field in fields(self)] if is_dataclass(self) else []
 
     @property
     def parameters(self) -> dict[str, Array]:

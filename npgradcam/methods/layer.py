@@ -33,6 +33,7 @@ from npgradcam.layers import (
 )
 from npgradcam.models import Model, network_of
 from npgradcam.network import Network
+from npgradcam.topology import Topology
 from npgradcam.typing import Shape
 
 POOLS = (MaxPool2d, AvgPool2d, AdaptiveAvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, ReduceMean, ReduceMax)
@@ -62,7 +63,7 @@ def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], outp
     UnknownLayerError
         If no node between image and output has spatial maps; the message lists layers that do.
     """
-    network = network_of(net)
+    network = net if isinstance(net, Topology) else network_of(net)
     output = network.resolve(output or network.outputs[0])
     about = (network.given(shape), output)
     return network.remember("default layer", about, lambda: _default_layer(network, dict(about[0]), output))
