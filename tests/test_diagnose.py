@@ -64,7 +64,7 @@ PLANTED = {
     "layer before ReLU": (lambda x, c: upsampled(ours(x, c, "conv2")), ("layer conv2, not relu2",)),
     "class": (lambda x, c: upsampled(ours(x, (c + 1) % 5)), (f"class {(2 + 1) % 5}, not class 2",)),
     "probability": (lambda x, c: upsampled(ours(x, c, score="output")), ("gradient of the probability",)),
-    "all classes": (lambda x, c: upsampled(ours(x, None, seed=np.ones((1, 5)))), ("gradient of the sum of all",)),
+    "all classes": (lambda x, c: ours(x, None, seed=np.ones((1, 5))).signed_cam, ("gradient of the sum of all",)),
     "loss": (lambda x, c: upsampled(ng.counterfactual_grad_cam(net(), x, c, "relu2")), ("sign reversed",)),
     "transposed": (lambda x, c: upsampled(ours(x, c)).swapaxes(1, 2), ("height and width swapped: the map is tra",)),
     "size swapped": (lambda x, c: upsampled(ours(x, c), SIZE[::-1]), ("height and width change places in the size",)),
@@ -364,8 +364,20 @@ def test_a_map_without_a_shape_is_told_what_makes_such_and_no_nearest(kind):
     assert "\n" not in found.text()
     assert not any(words in found.text() for words in ("nearest", "averaged", "torchcam"))
     assert found.as_dict()["flat"] == found.text()
+    assert not found.explained
     json.dumps(found.as_dict(), allow_nan=False)
     assert found.picture().shape[2] == 3
+
+
+def test_so_few_cells_that_anything_fits_explain_nothing():
+    found = ng.diagnose(np.array([[0.2, 1.0]]), net(), pictures(1, *SIZE), 2)
+    assert not found.explained
+    assert found.text() == "the map has 2 cells, and so few numbers fit much by chance; give one of more cells"
+
+
+def test_a_map_too_large_to_be_compared_is_refused_before_it_is():
+    with pytest.raises(ng.NpGradcamError, match=r"^map: expected at most 2,097,152 numbers, got 12,000,000; give"):
+        ng.diagnose(np.broadcast_to(np.float32(1), (3000, 4000)), net(), pictures(1, *SIZE), 2)
 
 
 def test_what_can_have_made_a_map_of_zeros_is_told_of_the_case_at_hand():

@@ -83,6 +83,8 @@ def test_the_cases_hold_what_they_are_for():
 MISTAKES = {
     "alpha without its sign": ("grad-cam", weighed(lambda A, g: cells(np.abs(g.mean(axis=(2, 3)))) * A),
                                "the sign of alpha is lost: its magnitude weighs the channels"),
+    "negative alphas cut off": ("grad-cam", weighed(lambda A, g: cells(np.maximum(g.mean(axis=(2, 3)), 0)) * A),
+                                "negative alphas are cut off: what speaks against the class is left out"),
     "magnitudes averaged": ("grad-cam", weighed(lambda A, g: cells(np.abs(g).mean(axis=(2, 3))) * A),
                             "mean of the gradients' magnitudes"),
     "negative gradients cut off": ("grad-cam", weighed(lambda A, g: cells(np.maximum(g, 0).mean(axis=(2, 3))) * A),
@@ -125,6 +127,9 @@ MISTAKES = {
     "no counterfactual": ("counterfactual-grad-cam", ours("grad-cam"), "the gradient was not negated"),
     "no denominator": ("grad-cam-plus-plus", plus_plus(lambda A, g: np.ones_like(g)),
                        "denominator of Grad-CAM++ missing"),
+    "one cell's A": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + A * g**3), "each cell's own A"),
+    "no ReLU in Grad-CAM++": ("grad-cam-plus-plus", weighed(lambda A, g: cells(
+        (g / (2 + total(A) * g)).sum(axis=(2, 3))) * A), "gradients of both signs, not ReLU(g) alone"),
     "product inside": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + total(A * g**3)),
                        "the sum of A g^3, not the sum of A times g^3"),
     "an epsilon": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + total(A) * g**3 + 1e-6),

@@ -16,6 +16,7 @@ from npgradcam.typing import Array
 from npgradcam.writing import expect_writable
 
 UNEXPLAINED = 5
+LARGE = 2**18  # cells: comparing more takes longer than one waits without a word
 
 
 def diagnose(options: argparse.Namespace) -> int:
@@ -31,6 +32,8 @@ def diagnose(options: argparse.Namespace) -> int:
     console.computing_with(options.backend)
     classes = _classes(model, options.classes, len(x))
     layer = layers_of(model, [options.layer])[0] if options.layer else None
+    if given.size > LARGE:
+        console.remark(f"comparing {given.size:,} cells with some hundred maps of as many; fewer take less time")
     with console.compiling(options.dtype, options.backend):
         found = diagnosis.diagnose(given, model, x, classes, layer, method=options.method, tolerance=options.tolerance)
     if options.picture is not None:

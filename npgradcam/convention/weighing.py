@@ -64,6 +64,11 @@ def magnitude(A: Array, g: Array, y: Array) -> Array:
     return _weighted(np.abs(g).mean(axis=(2, 3)), A)
 
 
+def positive_mean(A: Array, g: Array, y: Array) -> Array:
+    """w_k = ReLU(mean of g): channels that speak against the class are left out."""
+    return _weighted(np.maximum(g.mean(axis=(2, 3)), 0), A)
+
+
 def magnitude_of_the_mean(A: Array, g: Array, y: Array) -> Array:
     """w_k = |mean of g|: Grad-CAM's weight without its sign."""
     return _weighted(np.abs(g.mean(axis=(2, 3))), A)
@@ -115,6 +120,17 @@ def mean_activation(A: Array, g: Array, y: Array) -> Array:
     return np.asarray(_plus_plus(_quotient(g**2, d), A, g) / g[0, 0].size)
 
 
+def one_cell(A: Array, g: Array, y: Array) -> Array:
+    """Alpha = g^2 / (2 g^2 + A g^3) with each cell's own A: Grad-CAM++ without the sum over (a, b)."""
+    return _plus_plus(np.where(g != 0, _quotient(np.ones_like(g), 2 + A * g), 0), A, g)
+
+
+def both_signs(A: Array, g: Array, y: Array) -> Array:
+    """w_k = sum of alpha g, alpha of (19): Grad-CAM++ without its ReLU."""
+    a = np.where(g != 0, _quotient(np.ones_like(g), 2 + _sum(A) * g), 0)
+    return _weighted(np.einsum("rkij,rkij->rk", a, g), A)
+
+
 def normalised_alphas(A: Array, g: Array, y: Array) -> Array:
     """Alpha of (19) over its own sum, w_k = sum of alpha ReLU(exp(y) g): Grad-CAM++ in tf-keras-vis."""
     a = np.where(g != 0, _quotient(np.ones_like(g), 2 + _sum(A) * g), 0)
@@ -144,11 +160,12 @@ def cell_by_cell_rectified(A: Array, g: Array, y: Array) -> Array:
 
 WEIGHINGS: dict[str, dict[str, Weighing]] = {  # by method, the paper's own first
     "grad-cam": {"mean": mean, "sum": total, "maximum": maximum, "rectified": rectified, "magnitude": magnitude,
-                 "magnitude of the mean": magnitude_of_the_mean, "term by term": term_by_term,
-                 "of the batch": of_the_batch, "unweighted": unweighted,
+                 "positive mean": positive_mean, "magnitude of the mean": magnitude_of_the_mean,
+                 "term by term": term_by_term, "of the batch": of_the_batch, "unweighted": unweighted,
                  "gradients alone": gradients_alone},
     "grad-cam-plus-plus": {"equation 19": equation_19, "equation 19 + 1e-6": equation_19_plus_1e_6,
                            "no denominator": no_denominator, "product inside": product_inside,
+                           "one cell": one_cell, "both signs": both_signs,
                            "mean activation": mean_activation, "normalised alphas": normalised_alphas},
     "xgrad-cam": {"share": share, "share + 1e-7": share_plus_1e_7},
     "hires-cam": {"cell by cell": cell_by_cell},

@@ -22,6 +22,9 @@ from .flat import is_flat
 from .stages import Search
 from .words import TITLES
 
+FEW = 4  # cells
+MOST = 2**21  # numbers in a map: each is compared with some hundred others, in a minute and 2 GB
+
 
 def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None, layer: str | None = None, *,
              method: str = "grad-cam", tolerance: float = 1e-4) -> Diagnosis:
@@ -52,7 +55,8 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     Raises
     ------
     ShapeError
-        If the map is not finite numbers (NaN may be in it), of one map an image; or the layer has no maps.
+        If the map is not finite numbers (NaN may be in it), of one map an image, 2,097,152 in all at the most; or the
+        layer has no maps.
     TargetError, UnknownLayerError
         If there is no such class or layer.
     NpGradcamError
@@ -61,7 +65,7 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     Notes
     -----
     Everything follows from one forward and a backward for each score: a map is one of four scores' gradients, weighed
-    in one of 20 ways (`WEIGHINGS`), of a layer and a class, perhaps turned, and finished in one of some 400 ways, the
+    in one of 23 ways (`WEIGHINGS`), of a layer and a class, perhaps turned, and finished in one of some 400 ways, the
     product of the choices of a `Convention`. Those that no factor and no shift brings near the given map are dropped
     first, by sums over the layer's cells alone; the others are compared in full. Of explanations as good as the best
     (within a factor of 10, or rounding), those that depart from a named convention in the fewest choices are reported,
@@ -105,6 +109,8 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
         ))
     unexplained = found[0].error > tolerance or found[0].departures  # what is flat fits many departures by chance
     flat = search.why_flat(maps) if unexplained and is_flat(maps) else ""
+    if unexplained and not flat and maps[0].size < FEW:
+        flat = f"the map has {maps[0].size} cells, and so few numbers fit much by chance; give one of more cells"
     return Diagnosis(maps, tuple(found), tolerance, notes, flat)
 
 
@@ -142,6 +148,9 @@ def _checked(given: Any, count: int) -> tuple[Array, float]:
     if maps.ndim != 3 or len(maps) != count:
         colour = "; a picture in colour is no map" if maps.shape[-1] in (3, 4) else ""
         raise ShapeError(f"map: expected (H, W), or {count} of them, one for each picture, got {maps.shape}{colour}")
+    if maps.size > MOST:
+        raise ShapeError(f"map: expected at most {MOST:,} numbers, got {maps.size:,}; give it as large as the layer or "
+                         "as the network's input, before it is enlarged to a photograph")
     if np.isinf(maps).any():
         raise ShapeError("map: expected finite numbers, got infinity; NaN may stay, and is compared as such")
     if maps.dtype == np.uint8:

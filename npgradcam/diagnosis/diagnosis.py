@@ -45,8 +45,8 @@ class Diagnosis:
 
     @property
     def explained(self) -> bool:
-        """Whether the best finding is within the tolerance."""
-        return self.findings[0].error <= self.tolerance
+        """Whether the best finding is within the tolerance, and not by chance."""
+        return self.findings[0].error <= self.tolerance and not self.flat
 
     @property
     def matches(self) -> tuple[str, ...]:
