@@ -95,6 +95,15 @@ def test_a_cell_that_a_layer_does_not_have_is_refused_before_anything_is_compute
     assert said in err
 
 
+@pytest.mark.parametrize("command", ["explain", "study"])
+def test_more_classes_than_there_are_are_refused_before_anything_is_computed(run, monkeypatch, command):
+    assert run(command, "a.png", *SMALL, "--top-k", 4)[0] == 0
+    monkeypatch.setattr("npgradcam.network.Network.forward", nothing_is_read)
+    code, out, err = run(command, "a.png", *SMALL, "--top-k", 5, "--overwrite")
+    assert (code, out) == (2, "")
+    assert err == "npgradcam: error: --top-k 5: expected at most the 4 classes of shapes; take --top-k 4\n"
+
+
 def test_the_last_cell_and_channel_are_there(run):
     assert run("study", "a.png", *SMALL, "--text", "--cell", "15,15", "--channel", 23)[0] == 0
 

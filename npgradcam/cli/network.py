@@ -176,6 +176,20 @@ def classes_of(model: Model, asked: Sequence[str]) -> list[int]:
     return list(dict.fromkeys(found))
 
 
+def how_many(model: Model, top: int | None) -> int:
+    """Return how many of the best classes are explained: what --top-k says, else one.
+
+    Raises
+    ------
+    TargetError
+        If there are not so many.
+    """
+    count = model.class_count(explained_output(model))
+    if top is not None and top > count:
+        raise TargetError(f"--top-k {top}: expected at most the {count} classes of {model.name}; take --top-k {count}")
+    return top or 1
+
+
 def layers_of(model: Model, asked: Sequence[str], size: tuple[int, int] | None = None) -> tuple[str, ...]:
     """Return the layers to explain: those asked for, each once, or the default; none where there is no default.
 
