@@ -68,7 +68,7 @@ def model_named(options: argparse.Namespace) -> str:
     if options.network and options.model not in (MODEL, options.network):
         raise NpGradcamError(f"{options.command}: expected one model, got {readable(options.network)} and --model "
                              f"{readable(options.model)}; leave one out")
-    return str(options.network or options.model)
+    return str(options.model if options.network is None else options.network)
 
 
 def needs_one_input(model: Model) -> Model:
