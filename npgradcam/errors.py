@@ -68,7 +68,7 @@ class OutputExistsError(NpGradcamError, FileExistsError):
 def close_matches(name: str, names: Iterable[str], limit: int = 5) -> str:
     """Return the nearest of `names` as text for an error message, or the last ones where none is near.
 
-    Upper and lower case are the same; a part of a name is near it.
+    Upper and lower case are the same, with hyphens and without; a part of a name is near it.
 
     Examples
     --------
@@ -76,6 +76,8 @@ def close_matches(name: str, names: Iterable[str], limit: int = 5) -> str:
     'relu2, relu1'
     >>> close_matches("Stem", ["stem.conv.weight", "block", "head"])
     'stem.conv.weight'
+    >>> close_matches("GradCAM", ["cam", "grad-cam", "gradient"], limit=1)
+    'grad-cam'
     """
     names = list(names)
     return ", ".join(nearest(name, names, limit) or names[-limit:]) or "none"
@@ -83,7 +85,13 @@ def close_matches(name: str, names: Iterable[str], limit: int = 5) -> str:
 
 def nearest(name: str, names: Iterable[str], limit: int = 5) -> list[str]:
     """Return those of `names` that are near a name, the nearest first; as `close_matches` finds them."""
-    folded = {each.casefold(): each for each in names}
-    wanted = name.casefold()
-    near = get_close_matches(wanted, folded, n=limit) or [each for each in folded if wanted and wanted in each][:limit]
-    return [folded[each] for each in near]
+    folded: dict[str, list[str]] = {}
+    for each in names:
+        folded.setdefault(_folded(each), []).append(each)
+    wanted = _folded(name)
+    near = get_close_matches(wanted, folded, n=limit) or [each for each in folded if wanted and wanted in each]
+    return [each for like in near for each in folded[like]][:limit]
+
+
+def _folded(name: str) -> str:
+    return name.casefold().replace("-", "")

@@ -66,6 +66,11 @@ AT_ONCE = {
     "diagnose a.npy a.png --picture nowhere/x.png": "no folder nowhere to write into",
     "predict -dash.png": "-dash.png looks like an option; write the file as ./-dash.png; see npgradcam predict --help",
     "predict a.png --modl shapes": "there is no option --modl; near it: --model; see npgradcam predict --help",
+    "explain a.png --method gradcam": "; near it: grad-cam, ",
+    "explain a.png --method Grad_CAM": "; near it: grad-cam, ",
+    "diagnose a.npy a.png --method GradCAM++": "; near it: grad-cam-plus-plus, ",
+    "expalin a.png": "; near it: explain; see npgradcam --help",
+    "explain a.png --method zzz": "); see npgradcam explain --help",
     "explain a.png --layer -conv": "one that begins with a dash is written --option=-value",
     "layers a.png": "expected nothing more, got a.png; see npgradcam layers --help",
     "explain a.png --out ": "--out: expected a path, got nothing",
@@ -93,6 +98,15 @@ def test_a_cell_that_a_layer_does_not_have_is_refused_before_anything_is_compute
     code, _, err = run("study", "a.png", *SMALL, "--text", *where)
     assert code == 2
     assert said in err
+
+
+@pytest.mark.parametrize("command", ["explain", "study"])
+def test_more_classes_than_there_are_are_refused_before_anything_is_computed(run, monkeypatch, command):
+    assert run(command, "a.png", *SMALL, "--top-k", 4)[0] == 0
+    monkeypatch.setattr("npgradcam.network.Network.forward", nothing_is_read)
+    code, out, err = run(command, "a.png", *SMALL, "--top-k", 5, "--overwrite")
+    assert (code, out) == (2, "")
+    assert err == "npgradcam: error: --top-k 5: expected at most the 4 classes of shapes; take --top-k 4\n"
 
 
 def test_the_last_cell_and_channel_are_there(run):

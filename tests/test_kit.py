@@ -1,6 +1,8 @@
 """The kit passes what is right in every convention, and says in a sentence what a planted mistake is."""
 
 import json
+import math
+import re
 
 import numpy as np
 import pytest
@@ -254,6 +256,7 @@ def test_what_a_function_cannot_do_is_left_out_and_nothing_at_all_is_no_pass():
     report = check(some, drawn=0)
     assert report.passed
     assert [r.check for r in report.results if r.status == "left out"] == ["two images, two classes"]
+    assert "left out  raises NotImplementedError\n" in str(check(raising(NotImplementedError()), drawn=0))
     nothing = check(raising(NotImplementedError("no")), drawn=2)
     assert not nothing.passed and not nothing.conventions["grad-cam"]  # noqa: PT018
     chosen = {c.model for c in cases()}
@@ -295,6 +298,24 @@ def test_an_unknown_method_is_an_error_with_the_way_out():
         check(right, ["gradcam"])
     with pytest.raises(ng.NpGradcamError, match="got none"):
         check(right, [])
+    with pytest.raises(ng.NpGradcamError, match=r"got 'nonsense'$"):  # nothing is near it
+        check(right, "nonsense")
+    for given in (7, [7], None):
+        with pytest.raises(ng.NpGradcamError, match=r"^methods: expected some of cam, .*, got (7|None)$"):
+            check(right, given)
+
+
+@pytest.mark.parametrize("given", [
+    {"tolerance": -1}, {"tolerance": math.nan}, {"tolerance": math.inf}, {"tolerance": "x"}, {"tolerance": True},
+    {"drawn": -3}, {"drawn": "x"}, {"drawn": 2.0}, {"drawn": True}, {"drawn": None},
+])
+def test_a_number_that_decides_nothing_is_refused_before_the_function_is_asked(given):
+    asked = []
+    ((name, value),) = given.items()
+    with pytest.raises(ng.NpGradcamError, match=f"^{name}: expected a .*, got {re.escape(repr(value))}; .*"):
+        check(lambda *a: asked.append(a), **given)
+    assert not asked
+    assert check(ours("grad-cam"), tolerance=np.float32(1e-3), drawn=np.int64(0)).passed
 
 
 def test_a_case_is_rounded_to_what_the_file_holds():

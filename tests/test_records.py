@@ -11,7 +11,7 @@ from small_nets import gap_net, pictures
 import npgradcam as ng
 from npgradcam import maps
 from npgradcam.colours import BLUE_WHITE_RED, TURBO
-from npgradcam.errors import ImageError, OutputExistsError, TargetError
+from npgradcam.errors import ImageError, NotWrittenError, OutputExistsError, TargetError
 from npgradcam.methods.explanation import Explanation, slug, write_npy
 from npgradcam.methods.guided_grad_cam import product
 from npgradcam.models.shapes_data import held_out
@@ -111,6 +111,15 @@ def test_saving_into_a_file_says_so_and_leaves_it(record, tmp_path):
     with pytest.raises(OutputExistsError, match="is a file"):
         record.save(tmp_path / "taken")
     assert (tmp_path / "taken").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["/proc/zz", "a.npy/x", "x" * 300, ""])
+def test_a_directory_that_cannot_be_is_a_sentence(record, tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.npy").touch()
+    with pytest.raises(NotWrittenError, match=r"cannot write .*; make room, or choose another directory|got an empty"):
+        record.save(name)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
 
 
 def test_saved_arrays_are_the_signed_maps(record, tmp_path):

@@ -222,6 +222,12 @@ def test_randomised_weights_change_grad_cam_and_the_count_of_layers_is_told():
     assert Randomised((1,), {"Grad-CAM": (None,)}).correlations["Grad-CAM"] == (None,)
 
 
+@pytest.mark.parametrize("given", ["x", 1, None])
+def test_to_randomise_or_not_is_true_or_false(given):
+    with pytest.raises(ng.NpGradcamError, match=f"randomise: expected True or False, got {given!r}; False leaves"):
+        ng.verify(gap_net(), pictures(1), randomise=given)
+
+
 def test_unchanged_weights_are_perfectly_like_themselves(monkeypatch):
     monkeypatch.setattr(verification.randomise, "_shuffled", lambda layer, random: layer)
     rows = ng.verify(ng.load("shapes")).randomised.correlations

@@ -34,8 +34,10 @@ CASES = {
     "predict a.png --weights page.pth": f"page.pth: .* got a web page{AGAIN}",
     "predict a.png --weights lfs.pth": f"lfs.pth: .* got a pointer of Git LFS, not the file itself{AGAIN}",
     "predict a.png --weights text.pth": f"text.pth: .* got b'hello wo' as first bytes{AGAIN}",
-    "predict a.png --labels text.pth": "labels of .*: expected 4, one line for each class, got 1; an empty line is",
+    "predict a.png --labels text.pth": "labels of shapes in text.pth: expected 4, one line .*, got 1; an empty line is",
     "predict a.png --model ": "model '': expected a name or a file; `npgradcam models` lists the names",
+    "profile ": "model '': expected a name or a file; `npgradcam models` lists the names",
+    "verify ": "model '': expected a name or a file; `npgradcam models` lists the names",
     "predict a.png --model resnet": "no model 'resnet'; near it: resnet50, .*; `npgradcam models` lists all",
     "predict a.png --model SHAPES": "no model 'SHAPES'; near it: shapes;",
     "predict ": "predict: expected a photograph, got an empty name; give its path",
@@ -77,7 +79,7 @@ def test_it_says_what_came_and_the_way_out(files, monkeypatch, capsys, asked):
     pytest.importorskip("onnx")
     monkeypatch.chdir(files)
     words = asked.split(" ")
-    named = [] if "--model" in words else ["--model", "shapes"]
+    named = [] if "--model" in words or words[0] in ("profile", "verify") else ["--model", "shapes"]
     code = main(words if words[0] == "reference" else [*words, *named, "--backend", "numpy"])
     printed = capsys.readouterr()
     assert code in (2, 3, 4)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 from math import isfinite
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 MOST_MB = 20  # of a page of `study`
 MODEL = "efficientnet_lite0"  # where nobody names one
@@ -26,6 +26,17 @@ class Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):
             said += " (one that begins with a dash is written --option=-value)"
         self.exit(2, f"npgradcam: error: {said}; see {self.prog} --help\n")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Refuse what is none of an option's choices, with those that are near it."""
+        from npgradcam.errors import nearest
+
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            near = nearest(str(value), map(str, action.choices or ()))
+            error.message += f"; near it: {', '.join(near)}" if near else ""
+            raise
 
     def refuse(self, strangers: Sequence[str]) -> NoReturn:
         """Refuse words that no option takes: a file whose name begins with a dash, an option that is misspelt."""

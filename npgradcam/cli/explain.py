@@ -15,7 +15,15 @@ from npgradcam.cli.console import Console, as_json, imports_are_over, readable, 
 from npgradcam.cli.every_method import Outcome, explain_all
 from npgradcam.cli.folder import MANIFEST, check_free, default_folder, folder_names, whole_folder
 from npgradcam.cli.manifest import manifest_of
-from npgradcam.cli.network import classes_of, labels_pixels, layers_of, needs_preprocessing, observed, open_model
+from npgradcam.cli.network import (
+    classes_of,
+    how_many,
+    labels_pixels,
+    layers_of,
+    needs_preprocessing,
+    observed,
+    open_model,
+)
 from npgradcam.cli.parser import METHODS, OF_THE_PAPER
 from npgradcam.cli.photographs import Photograph, photographs, sha256_of
 from npgradcam.cli.predict import called, predictions_table, ranked
@@ -97,7 +105,8 @@ def _plan(options: argparse.Namespace) -> Plan:
         )
     model = needs_preprocessing(open_model(options))
     layers = layers_of(model, options.layer)
-    return Plan(model, methods, strict, layers, tuple(classes_of(model, options.classes)), options.top_k or 1)
+    classes = tuple(classes_of(model, options.classes))
+    return Plan(model, methods, strict, layers, classes, how_many(model, options.top_k))
 
 
 def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder: Path) -> dict[str, Any]:

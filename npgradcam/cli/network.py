@@ -68,7 +68,7 @@ def model_named(options: argparse.Namespace) -> str:
     if options.network and options.model not in (MODEL, options.network):
         raise NpGradcamError(f"{options.command}: expected one model, got {readable(options.network)} and --model "
                              f"{readable(options.model)}; leave one out")
-    return str(options.network or options.model)
+    return str(options.model if options.network is None else options.network)
 
 
 def needs_one_input(model: Model) -> Model:
@@ -174,6 +174,20 @@ def classes_of(model: Model, asked: Sequence[str]) -> list[int]:
             index = model.labels.find(text)
         found.append(index)
     return list(dict.fromkeys(found))
+
+
+def how_many(model: Model, top: int | None) -> int:
+    """Return how many of the best classes are explained: what --top-k says, else one.
+
+    Raises
+    ------
+    TargetError
+        If there are not so many.
+    """
+    count = model.class_count(explained_output(model))
+    if top is not None and top > count:
+        raise TargetError(f"--top-k {top}: expected at most the {count} classes of {model.name}; take --top-k {count}")
+    return top or 1
 
 
 def layers_of(model: Model, asked: Sequence[str], size: tuple[int, int] | None = None) -> tuple[str, ...]:

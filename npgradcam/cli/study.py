@@ -11,7 +11,7 @@ from pathlib import Path
 
 from npgradcam.cli.arguments import MOST_MB
 from npgradcam.cli.console import Console, short
-from npgradcam.cli.network import classes_of, input_shape, layers_of, needs_preprocessing, open_model
+from npgradcam.cli.network import classes_of, how_many, input_shape, layers_of, needs_preprocessing, open_model
 from npgradcam.cli.photographs import photographs, sha256_of
 from npgradcam.cli.predict import ranked
 from npgradcam.errors import NpGradcamError, OutputExistsError, ShapeError, UnknownLayerError
@@ -36,6 +36,7 @@ def study(options: argparse.Namespace) -> int:
         _expect_free(path, options.overwrite)
     model = needs_preprocessing(open_model(options))
     layers, classes = layers_of(model, options.layer), classes_of(model, options.classes)
+    top = how_many(model, options.top_k)
     if not layers:
         raise UnknownLayerError(f"{model.name}: no layer with maps lies on every path to the output; name one, --layer")
     if options.text:
@@ -45,8 +46,8 @@ def study(options: argparse.Namespace) -> int:
     with console.compiling(options.dtype, options.backend):
         first = trace(model, model.arranged(prepared.x), classes or None, layers[0])
     best = ranked(model, first.tape, asked[0].name)
-    if not classes and (options.top_k or 1) > 1:
-        classes = [p.index for p in best[: options.top_k]]
+    if not classes and top > 1:
+        classes = [p.index for p in best[:top]]
         first = trace(model, first.tape, classes, layers[0])
     traces = [first, *(trace(model, first.tape, list(first.target), layer) for layer in layers[1:])]
     if options.text:

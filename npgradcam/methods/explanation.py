@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgradcam import maps
-from npgradcam.errors import OutputExistsError, TargetError
+from npgradcam.errors import NotWrittenError, NpGradcamError, OutputExistsError, TargetError
 from npgradcam.images import Preprocess
 from npgradcam.models import Labels
 from npgradcam.typing import Array, IntArray
-from npgradcam.writing import whole_file
+from npgradcam.writing import not_written, whole_file
 
 Picture = NDArray[np.uint8]
 SHOWN = 8  # rows in a notebook
@@ -122,7 +122,7 @@ class Explanation:
         Parameters
         ----------
         directory : path
-            Made where it is missing.
+            Made where it is missing; "." is the folder one is in.
         image : Prepared, path, bytes, PIL image or uint8 array, optional
             The photograph, so that maps are drawn over it.
         overwrite : bool
@@ -135,15 +135,24 @@ class Explanation:
         ------
         OutputExistsError
             If a file is there already; nothing is written then.
+        NotWrittenError
+            If the directory cannot be made or written to, or has no name.
         """
+        if not os.fspath(directory):
+            raise NotWrittenError("save: expected a directory, got an empty name; '.' is the folder one is in")
         folder = Path(directory)
         names = [folder / f"{self.name(row)}{ending}" for row in range(len(self)) for ending in (".png", ".npy")]
-        there = [path for path in names if path.exists()]
-        if there and not overwrite:
-            raise OutputExistsError(f"{there[0]} exists; choose another directory, or overwrite=True")
-        if folder.exists() and not folder.is_dir():
-            raise OutputExistsError(f"{folder} is a file; choose another directory")
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            there = [path for path in names if path.exists()]
+            if there and not overwrite:
+                raise OutputExistsError(f"{there[0]} exists; choose another directory, or overwrite=True")
+            if folder.exists() and not folder.is_dir():
+                raise OutputExistsError(f"{folder} is a file; choose another directory")
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            if isinstance(error, NpGradcamError):
+                raise
+            raise not_written(folder, error, "choose another directory") from error
         for row in range(len(self)):
             shown = self.picture(row) if image is None else self.shown(image, row)
             maps.save_png(names[2 * row], shown)

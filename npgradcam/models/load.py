@@ -121,7 +121,7 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
         model = replace(model, preprocessing=made)
     if given is not None:
         model = replace(model, labels=given)
-    _check_labels(model)
+    _check_labels(model, f" in {labels}" if isinstance(labels, (str, os.PathLike)) and labels != "imagenet" else "")
     if not optimise:
         return model
     return replace(model, network=replace(model.network, rewrite=rewrites.optimise, choose=rewrites.choose))
@@ -220,7 +220,7 @@ def _labels(given: str | os.PathLike[str] | Labels) -> Labels:
         raise ModelFormatError(f"labels: expected a text file with one class a line: {error}") from None
 
 
-def _check_labels(model: Model) -> None:
+def _check_labels(model: Model, place: str) -> None:
     """Refuse names that are more or fewer than the classes; where nobody knows the input's size, nobody can say."""
     if model.labels is None or model.size is None:
         return
@@ -230,6 +230,6 @@ def _check_labels(model: Model) -> None:
         raise ModelFormatError(f"{model.name}: the network does not fit its own input: {error}") from None
     if len(model.labels) != classes:
         raise ModelFormatError(
-            f"labels of {model.name}: expected {classes}, one line for each class, got {len(model.labels)}; "
+            f"labels of {model.name}{place}: expected {classes}, one line for each class, got {len(model.labels)}; "
             "an empty line is a class without a name"
         )

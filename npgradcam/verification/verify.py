@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from npgradcam import images
+from npgradcam.errors import NpGradcamError
 from npgradcam.methods.start import network_of
 from npgradcam.models import Model
 from npgradcam.network import Network
@@ -64,6 +65,8 @@ def verify(net: Network | Model, x: Array | None = None, target: Any = None, lay
     Raises
     ------
     UnknownLayerError, TargetError, ShapeError
+    NpGradcamError
+        If `randomise` is neither True nor False.
 
     Notes
     -----
@@ -77,6 +80,8 @@ def verify(net: Network | Model, x: Array | None = None, target: Any = None, lay
     >>> found.ok, found["completeness"].verdict
     (True, 'ok')
     """
+    if not isinstance(randomise, (bool, np.bool_)):
+        raise NpGradcamError(f"randomise: expected True or False, got {randomise!r}; False leaves that report out")
     s = subject(net, default_images(net) if x is None else x, target, layer)
     tell = progress or (lambda name: None)
     checks: list[Check] = []

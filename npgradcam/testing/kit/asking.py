@@ -71,7 +71,7 @@ class Asking:
         try:
             found = self.answer(case)
         except NotImplementedError as error:
-            return Result(self.method, case.name, "left out", sentence=str(error))
+            return Result(self.method, case.name, "left out", sentence=str(error) or "raises NotImplementedError")
         except Exception as error:  # whatever a user's function raises is the finding
             return Result(self.method, case.name, "error", sentence=in_words(error))
         sentence, here = shape_of(case, self.method, found)

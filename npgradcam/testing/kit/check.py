@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from math import inf
+from numbers import Integral, Real
 
 from npgradcam.convention import Convention
-from npgradcam.errors import NpGradcamError, close_matches
+from npgradcam.errors import NpGradcamError, nearest
 from npgradcam.models import Model
 from npgradcam.network import Network
 
@@ -52,7 +54,7 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     Raises
     ------
     NpGradcamError
-        If a method or convention is unknown, or there is no function.
+        If a method or convention is unknown, a number is none that it can be, or there is no function.
     MissingPackageError
         If the package `onnx` is not installed.
 
@@ -79,13 +81,15 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
         kind = type(function).__name__
         expected = "expected a function(model, images, target, layer)"
         raise NpGradcamError(f"check: {expected}, got {kind}; of a network itself ask ng.verify")
-    named = [methods] if isinstance(methods, str) else list(methods)
+    named = [methods] if isinstance(methods, str) or not isinstance(methods, Iterable) else list(methods)
     unknown = [m for m in named if m not in METHODS]
     if unknown or not named:
+        near = nearest(str(unknown[0]), METHODS) if unknown else []
         raise NpGradcamError(
             f"methods: expected some of {', '.join(METHODS)}, got {', '.join(map(repr, unknown)) or 'none'}"
-            f"{f'; did you mean {close_matches(unknown[0], METHODS)}?' if unknown else ''}"
+            f"{'; did you mean ' + ', '.join(near) + '?' if near else ''}"
         )
+    _expect_numbers(tolerance, drawn)
     several = not isinstance(methods, str)
     asked = {m: Asking(function, m, convention, tolerance, several) for m in named}
     results: list[Result] = []
@@ -99,3 +103,13 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     told = {m: iter(a.explained(r for r in results if r.method == m)) for m, a in asked.items()}
     explained = tuple(next(told[r.method]) for r in results)
     return Report(explained, {m: a.convention for m, a in asked.items()}, tuple(notes))
+
+
+def _expect_numbers(tolerance: object, drawn: object) -> None:
+    """Refuse a tolerance that decides nothing, and a count that is none."""
+    if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= float(tolerance) < inf:
+        raise NpGradcamError(
+            f"tolerance: expected a finite number, 0 or more, got {tolerance!r}; 1e-4 allows for rounding in float32"
+        )
+    if not isinstance(drawn, Integral) or isinstance(drawn, bool) or int(drawn) < 0:
+        raise NpGradcamError(f"drawn: expected a whole number, 0 or more, got {drawn!r}; 0 draws no networks")
