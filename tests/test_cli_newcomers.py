@@ -210,6 +210,23 @@ def test_a_bar_is_for_people_who_watch_many_photographs(run, monkeypatch, watche
     assert seen.getvalue().strip("\0") == ""
 
 
+@pytest.mark.parametrize(("photographs", "pictures"), [(1, 28), (1, 7), (2, 28)])
+def test_a_photograph_of_many_pictures_has_a_bar_of_its_own(run, monkeypatch, photographs, pictures):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    seen = Terminal()
+    monkeypatch.setattr(sys, "stderr", seen)
+    samples = [word for name in ("coffee", "chelsea")[:photographs] for word in ("--sample", name)]
+    monkeypatch.setattr(explain, "FEW", 7)
+    methods = [word for name in ("gradient", "deconvnet", "guided-backprop", "cam", "grad-cam", "guided-grad-cam",
+                                 "layer-cam") for word in ("--method", name)]
+    assert run("explain", *samples, *SMALL, *methods, "--top-k", pictures // 7, "--backend", "numpy")[0] == 0
+    assert (f"/{pictures} [" in seen.getvalue()) == (photographs == 1 and pictures > 7)
+    assert (f"/{photographs} [" in seen.getvalue()) == (photographs > 1)
+
+
 def test_the_next_photograph_is_read_ahead_and_never_more_than_one(run, monkeypatch):
     for n in range(4):
         Image.new("RGB", (40, 40)).save(f"{n}.png")

@@ -51,14 +51,17 @@ class Console:
         if self.bar is not None:
             self.bar.refresh()
 
-    def progress(self, sources: Iterable[Any], count: int) -> Iterator[Any]:
-        """Go through the photographs, with a bar where there are several and a person is watching."""
-        if self.quiet or count < 2 or sys.stderr is None or not sys.stderr.isatty():
+    def progress(self, sources: Iterable[Any], count: int, unit: str = "photograph", few: int = 1) -> Iterator[Any]:
+        """Go through the photographs, with a bar where they are more than a few and a person is watching.
+
+        What a photograph consists of has a bar only where the photographs have none.
+        """
+        if self.quiet or count <= few or self.bar is not None or sys.stderr is None or not sys.stderr.isatty():
             yield from sources
             return
         from tqdm import tqdm
 
-        with tqdm(sources, total=count, unit="photograph", leave=False) as self.bar:
+        with tqdm(sources, total=count, unit=unit, leave=False) as self.bar:
             yield from self.bar
         self.bar = None
 

@@ -36,6 +36,7 @@ from npgradcam.methods.start import explained_output
 from npgradcam.models import Model, Prediction
 
 SHOWN = 5  # predictions in a summary and a manifest
+FEW = 20  # pictures that nobody needs a bar for
 TOGETHER = 8  # classes that go back through the network at once: more would need more memory than they save time
 
 
@@ -70,7 +71,7 @@ def explain(options: argparse.Namespace) -> int:
             bad.append(photograph.name)
             continue
         with console.compiling(options.dtype, options.backend), whole_folder(place, options.overwrite) as folder:
-            manifest = _explain_one(plan, photograph, prepared, folder)
+            manifest = _explain_one(plan, console, photograph, prepared, folder)
         imports_are_over()
         for note in dict.fromkeys(note for e in manifest["explanations"] for note in e["notes"]):
             console.remark(f"{photograph.name}: {note}")
@@ -109,7 +110,8 @@ def _plan(options: argparse.Namespace) -> Plan:
     return Plan(model, methods, strict, layers, classes, how_many(model, options.top_k))
 
 
-def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder: Path) -> dict[str, Any]:
+def _explain_one(plan: Plan, console: Console, photograph: Photograph, prepared: Prepared,
+                 folder: Path) -> dict[str, Any]:
     model = plan.model
     with _drawing(folder, len(plan.layers) > 1) as drawing:
         sha256 = drawing.pool.submit(sha256_of, photograph.path)
@@ -127,7 +129,7 @@ def _explain_one(plan: Plan, photograph: Photograph, prepared: Prepared, folder:
                 rows[outcome.method, outcome.layer] = outcome
                 for row, index in enumerate(some):
                     drawing.add(outcome, row, first + row, by_index[index], seen, drawn_on)
-        entries, cells = drawing.finish()
+        entries, cells = drawing.finish(console)
         named = [by_index[c] for c in classes]
         why = [p.label if model.labels else called(p.label, p.index) for p in named]
         title = f"{model.name}: why {' / '.join(why)}?"
@@ -200,9 +202,10 @@ class Drawing:
         write_npy(self.folder / f"{name}.npy", explanation.array(row))
         return pictures.cell(explanation, row, seen)
 
-    def finish(self) -> tuple[list[dict[str, Any]], dict[tuple[str, str | None, int], Cell]]:
+    def finish(self, console: Console) -> tuple[list[dict[str, Any]], dict[tuple[str, str | None, int], Cell]]:
         """Wait until everything is drawn; return the entries, method by method, and the cells of the grid."""
-        cells = {key: task.result() for key, task in self.cells.items()}
+        tasks = console.progress(self.cells.items(), len(self.cells), "picture", FEW)
+        cells = {key: task.result() for key, task in tasks}
         return [self.entries[key] for key in sorted(self.entries)], cells
 
 
