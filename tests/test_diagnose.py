@@ -375,6 +375,17 @@ def test_so_few_cells_that_anything_fits_explain_nothing():
     assert found.text() == "the map has 2 cells, and so few numbers fit much by chance; give one of more cells"
 
 
+@pytest.mark.parametrize("tolerance", [-1, float("nan"), float("inf"), "x", None])
+def test_a_tolerance_that_decides_nothing_is_refused(tolerance):
+    with pytest.raises(ng.NpGradcamError, match=r"^tolerance: expected a number from 0 on, got"):
+        ng.diagnose(np.eye(14, 22), net(), pictures(1, *SIZE), 2, tolerance=tolerance)
+
+
+def test_rows_of_several_lengths_are_no_map():
+    with pytest.raises(ng.NpGradcamError, match="got rows of several lengths"):
+        ng.diagnose([[1.0, 2.0], [3.0]], net(), pictures(1, *SIZE), 2)
+
+
 def test_a_map_too_large_to_be_compared_is_refused_before_it_is():
     with pytest.raises(ng.NpGradcamError, match=r"^map: expected at most 2,097,152 numbers, got 12,000,000; give"):
         ng.diagnose(np.broadcast_to(np.float32(1), (3000, 4000)), net(), pictures(1, *SIZE), 2)

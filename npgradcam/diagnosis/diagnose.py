@@ -60,7 +60,7 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     TargetError, UnknownLayerError
         If there is no such class or layer.
     NpGradcamError
-        If there is no network, or the method is not one of these.
+        If there is no network, the method is not one of these, or the tolerance is no number from 0 on.
 
     Notes
     -----
@@ -85,6 +85,8 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     network = network_of(net)
     if method not in TITLES:
         raise NpGradcamError(f"method: expected one of {', '.join(TITLES)}, got {method!r}")
+    if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < np.inf:
+        raise NpGradcamError(f"tolerance: expected a number from 0 on, got {tolerance!r}; 1e-4 is usual")
     tape, layer, layers = _forward(net, images, layer)
     if tape.logits.ndim != 2:
         raise ShapeError(f"diagnose: expected a network with one score a class, got an output of {tape.logits.shape}")
@@ -138,7 +140,10 @@ def _size(tape: Tape) -> tuple[int, int]:
 
 def _checked(given: Any, count: int) -> tuple[Array, float]:
     """Return the map as float64 (R, H, W), and the rounding that its dtype brings."""
-    maps = np.asarray(given)
+    try:
+        maps = np.asarray(given)
+    except ValueError:
+        raise ShapeError("map: expected real numbers (H, W) or (R, H, W), got rows of several lengths") from None
     if maps.dtype.kind not in "biuf" or maps.ndim not in (2, 3, 4) or 0 in maps.shape:
         raise ShapeError(f"map: expected real numbers (H, W) or (R, H, W), got {maps.dtype} {maps.shape}")
     if maps.ndim == 4 and 1 in (maps.shape[1], maps.shape[3]):  # (R, 1, H, W) or (R, H, W, 1), as some return it
