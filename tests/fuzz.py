@@ -20,12 +20,16 @@ from fuzzing.runs import Figures, run
 from fuzzing.seeds import SOURCES, damaged, seeds
 from hostile import CORPUS, dressed, judged
 
+from npgradcam.formats.settings import KINDS, types_of
+
 SMALLEST = 5
 Run = tuple[str, Callable[[int], bytes], Figures]
 
 
 def warm_up(kind: str) -> None:
     """Read every valid file, so that what libraries import late is there; a seed that is refused is no seed."""
+    for layer in KINDS.values():  # a damaged name may be that of a layer which no seed has
+        types_of(layer)
     suffix, door = DOORS["onnx" if kind == "compiled" else kind]  # compiled code makes threads, and they do not fork
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, f"seed{suffix}")

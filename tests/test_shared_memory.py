@@ -49,3 +49,21 @@ def test_a_picture_that_grows_takes_the_memory_of_the_one_before_the_last() -> N
     assert holds == [uses[18].numbers, uses[19].numbers]
     arrays, _ = settled(uses)
     assert all(np.shares_memory(arrays[n], arrays[n + 2]) for n in range(18))
+
+
+@pytest.mark.parametrize("large", [0, 2**22])
+def test_what_others_leave_in_shared_memory_is_never_taken_for_the_zeros_around_a_picture(large: int) -> None:
+    """Given back, memory may be lent again as a picture whose zeros are in place: then nobody else has used it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rooms, "_waiting", {})
+        patch.setattr(rooms, "_held", 0)
+        patch.setattr(rooms, "LARGE", large)
+        uses = [Use(FRAMES[n % len(FRAMES)], 1, n + 1) for n in range(20)]
+        arrays, _ = settled(uses)
+        for use, x in zip(uses, arrays, strict=True):
+            use.frame.cells(x)[...] = np.nan
+        del arrays, x
+        for frame in FRAMES:
+            picture = rooms.picture(frame, 1)
+            frame.cells(picture)[...] = 0
+            assert not picture.any()

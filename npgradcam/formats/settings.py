@@ -70,14 +70,14 @@ def encode(value: Any, name: str, arrays: dict[str, Array]) -> Any:
     if isinstance(value, Mapping):
         return {str(key): encode(part, f"{name}.{key}", arrays) for key, part in value.items()}
     if isinstance(value, (Recipe, Operation)):
-        held = {key: getattr(value, key) for key in _hints(type(value))}
+        held = {key: getattr(value, key) for key in types_of(type(value))}
         return {"recipe": {key: encode(part, f"{name}.{key}", arrays) for key, part in held.items()}}
     if callable(value):
         raise ModelFormatError(f"{name} is a function; keep the model's own file, or export it with fixed sizes")
     kind = type(value).__name__
     if KINDS.get(kind) is not type(value):
         raise ModelFormatError(f"{name}: expected numbers, texts, arrays or a layer of npgradcam, got a {kind}")
-    held = {name: getattr(value, name) for name in _hints(KINDS[kind])}
+    held = {name: getattr(value, name) for name in types_of(KINDS[kind])}
     return {"layer": kind, "settings": {key: encode(part, f"{name}.{key}", arrays) for key, part in held.items()}}
 
 
@@ -94,7 +94,7 @@ def decode_layer(record: Any, take: Mapping[str, Array]) -> Layer:
     kind = KINDS.get(record["layer"]) if isinstance(record["layer"], str) else None
     if kind is None:
         raise Unfit(f"no layer is of the kind {shown(str(record['layer']))}")
-    hints, settings = _hints(kind), record["settings"]
+    hints, settings = types_of(kind), record["settings"]
     if set(settings) != set(hints):
         got = shown(", ".join(settings))
         raise Unfit(f"a {kind.__name__} has the settings {', '.join(hints) or '(none)'}, got {got}")
@@ -151,7 +151,7 @@ def decode(record: Any, hint: Any, take: Mapping[str, Array]) -> Any:
 
 def _recipe(record: Any, kind: type[Recipe] | type[Operation], take: Mapping[str, Array]) -> Recipe | Operation:
     """Return what makes a computed layer: names, numbers and arrays; which layers they may name, a table says."""
-    hints = _hints(kind)
+    hints = types_of(kind)
     if not isinstance(record, dict) or set(record) != {"recipe"} or not isinstance(record["recipe"], dict):
         raise Unfit(f"expected a recipe, got {shown(str(record))}")
     if set(record["recipe"]) != set(hints):
@@ -188,4 +188,4 @@ def _typed(kind: Any) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in fields(kind)}
 
 
-_hints: Callable[[Any], dict[str, Any]] = cache(_typed)
+types_of: Callable[[Any], dict[str, Any]] = cache(_typed)
