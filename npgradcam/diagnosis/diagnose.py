@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -85,8 +86,7 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     network = network_of(net)
     if method not in TITLES:
         raise NpGradcamError(f"method: expected one of {', '.join(TITLES)}, got {method!r}")
-    if not isinstance(tolerance, (int, float)) or not 0 <= tolerance < np.inf:
-        raise NpGradcamError(f"tolerance: expected a number from 0 on, got {tolerance!r}; 1e-4 is usual")
+    expect_tolerance(tolerance)
     tape, layer, layers = _forward(net, images, layer)
     if tape.logits.ndim != 2:
         raise ShapeError(f"diagnose: expected a network with one score a class, got an output of {tape.logits.shape}")
@@ -114,6 +114,14 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     if unexplained and not flat and maps[0].size < FEW:
         flat = f"the map has {maps[0].size} cells, and so few numbers fit much by chance; give one of more cells"
     return Diagnosis(maps, tuple(found), tolerance, notes, flat)
+
+
+def expect_tolerance(tolerance: object) -> None:
+    """Refuse a tolerance that decides nothing."""
+    if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= float(tolerance) < np.inf:
+        raise NpGradcamError(
+            f"tolerance: expected a finite number, 0 or more, got {tolerance!r}; 1e-4 allows for rounding in float32"
+        )
 
 
 def _forward(net: Network | Model, images: Array, layer: str | None) -> tuple[Tape, str, list[str]]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from math import inf
-from numbers import Integral, Real
+from numbers import Integral
 
 from npgradcam.convention import Convention
+from npgradcam.diagnosis.diagnose import expect_tolerance
 from npgradcam.errors import NpGradcamError, nearest
 from npgradcam.models import Model
 from npgradcam.network import Network
@@ -89,7 +89,8 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
             f"methods: expected some of {', '.join(METHODS)}, got {', '.join(map(repr, unknown)) or 'none'}"
             f"{'; did you mean ' + ', '.join(near) + '?' if near else ''}"
         )
-    _expect_numbers(tolerance, drawn)
+    expect_tolerance(tolerance)
+    _expect_count(drawn)
     several = not isinstance(methods, str)
     asked = {m: Asking(function, m, convention, tolerance, several) for m in named}
     results: list[Result] = []
@@ -105,11 +106,7 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
     return Report(explained, {m: a.convention for m, a in asked.items()}, tuple(notes))
 
 
-def _expect_numbers(tolerance: object, drawn: object) -> None:
-    """Refuse a tolerance that decides nothing, and a count that is none."""
-    if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= float(tolerance) < inf:
-        raise NpGradcamError(
-            f"tolerance: expected a finite number, 0 or more, got {tolerance!r}; 1e-4 allows for rounding in float32"
-        )
+def _expect_count(drawn: object) -> None:
+    """Refuse a count of networks that is none."""
     if not isinstance(drawn, Integral) or isinstance(drawn, bool) or int(drawn) < 0:
         raise NpGradcamError(f"drawn: expected a whole number, 0 or more, got {drawn!r}; 0 draws no networks")
