@@ -141,9 +141,10 @@ def test_a_rename_that_fails_leaves_the_old_file(name: str, error: BaseException
     expect_as_it_was(path)
 
 
-# The real signal, sent when the second half of a file is about to be written.
+# The real signal, sent when the second half of a file is about to be written, and again while what there is of it is
+# being taken away: people press Ctrl-C twice.
 INTERRUPTED = """
-import os, signal, sys
+import os, shutil, signal, sys
 from pathlib import Path
 from npgradcam.cli import main
 wait, opened, count = int(sys.argv[1]), Path.open, 0
@@ -167,13 +168,21 @@ def open_and_interrupt(path, *mode, **more):
         return Half()
     return file
 
+def impatiently(remove):
+    def removed(*args, **more):
+        if count >= wait:
+            os.kill(os.getpid(), signal.SIGINT)
+        return remove(*args, **more)
+    return removed
+
 Path.open = open_and_interrupt
+Path.unlink, shutil.rmtree = impatiently(Path.unlink), impatiently(shutil.rmtree)
 sys.exit(main(sys.argv[2:]))
 """
 
 
 def interrupted(at: int, *command: object) -> None:
-    """Run a command, press Ctrl-C in the middle of its file number `at`."""
+    """Run a command, press Ctrl-C in the middle of its file number `at`, and again."""
     done = subprocess.run([sys.executable, "-c", INTERRUPTED, str(at), *map(str, command)], capture_output=True,
                           text=True, cwd=ROOT, timeout=120, check=False)
     assert done.returncode == 128 + signal.SIGINT, done.stderr

@@ -11,12 +11,14 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from time import monotonic
 from types import FrameType
 
 from npgradcam.cli.parser import parse
 
 USAGE, MODEL, IMAGE = 2, 3, 4
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as the shell counts a process that a signal ended
+PATIENCE = 5.0  # seconds in which a signal to end is not repeated
 
 __all__ = ["main"]
 
@@ -113,20 +115,29 @@ def _no_collector() -> Iterator[None]:
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """While a command runs, a polite end (kill, a closed terminal) tidies up as Ctrl-C does."""
+    """While a command runs, a polite end (kill, a closed terminal) tidies up as Ctrl-C does.
+
+    A second one soon after the first is the same wish: it must not end the tidying, or half a result would be left.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
+    last = -PATIENCE
 
     def stop(number: int, frame: FrameType | None) -> None:
-        raise SystemExit(128 + number)
+        nonlocal last
+        now = monotonic()
+        if now - last >= PATIENCE:
+            last = now
+            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    polite = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    ours = [number for number in polite if signal.getsignal(number) is signal.SIG_DFL]
+    polite = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in polite}
+    ours = [number for number in polite if before[number] in (signal.SIG_DFL, signal.default_int_handler)]
     for number in ours:
         signal.signal(number, stop)
     try:
         yield
     finally:
         for number in ours:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, before[number])
