@@ -10,8 +10,8 @@ import numpy as np
 from npgradcam.errors import NpGradcamError, ShapeError
 from npgradcam.layers import Layer, ReLU
 from npgradcam.methods import backprop, grad_cam
-from npgradcam.methods.start import Score, network_of
-from npgradcam.models import Model
+from npgradcam.methods.start import Score
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network
 from npgradcam.typing import Array
 

@@ -11,9 +11,9 @@ import numpy as np
 from npgradcam.errors import NpGradcamError, ShapeError
 from npgradcam.kernels.session import session
 from npgradcam.methods.layer import default_layer
-from npgradcam.methods.start import explained_output, layout_of, network_of
+from npgradcam.methods.start import explained_output, layout_of
 from npgradcam.methods.target import rows
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network, Tape
 from npgradcam.typing import Array
 

@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from npgradcam.convention import WEIGHINGS
-from npgradcam.methods.start import network_of
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network, Tape
 from npgradcam.typing import Array, IntArray
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from npgradcam import rules
 from npgradcam.errors import NpGradcamError
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network
 from npgradcam.typing import Array
 
 from .records import InputSignal, about, check_signal_shape
-from .start import Images, Score, layout_of, network_of, tape_of
+from .start import Images, Score, layout_of, tape_of
 from .target import rows
 
 NAMES = {"gradient": "gradient", "deconvnet": "deconvnet", "guided": "guided-backprop"}

@@ -24,14 +24,14 @@ from npgradcam.layers import (
     Squeeze,
     Transpose,
 )
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network, Tape
 from npgradcam.topology import Topology
 from npgradcam.typing import Array
 
 from .grad_cam import weighted_sum
 from .records import ClassActivationMap, about
-from .start import Images, Score, explained_output, layout_of, network_of, spatial, tape_of
+from .start import Images, Score, explained_output, layout_of, spatial, tape_of
 from .target import rows
 
 

@@ -8,12 +8,12 @@ import numpy as np
 
 from npgradcam import kernels
 from npgradcam.errors import NpGradcamError
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network
 from npgradcam.typing import Array, IntArray
 
 from .records import ClassActivationMap, about
-from .start import Images, Score, layer_of, network_of, spatial, tape_of
+from .start import Images, Score, layer_of, spatial, tape_of
 from .target import rows
 
 

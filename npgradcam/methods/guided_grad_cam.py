@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from npgradcam import maps
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network
 from npgradcam.typing import Array
 
 from .backprop import backprop
 from .grad_cam import grad_cam
 from .records import ClassActivationMap, InputSignal
-from .start import Images, Score, layer_of, network_of, tape_of
+from .start import Images, Score, layer_of, tape_of
 
 
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)

@@ -7,8 +7,7 @@ from typing import Literal
 
 from npgradcam.errors import NpGradcamError, ShapeError
 from npgradcam.layout import axes, channels_first
-from npgradcam.models import Model
-from npgradcam.models import network_of as network_of  # whoever starts needs it
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network, Tape
 from npgradcam.typing import Array
 

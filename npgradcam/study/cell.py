@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from npgradcam.layers import Conv2d
-from npgradcam.methods.start import network_of
+from npgradcam.models import network_of
 
 from .language import said
 from .way import SIGNS, maps_of, operands, way_back, windows, winner

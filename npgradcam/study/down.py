@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from npgradcam.layers import BatchNorm2d, Conv2d
-from npgradcam.methods.start import network_of
+from npgradcam.models import network_of
 
 from .encode import stored, tensor
 from .trace import Trace

@@ -12,10 +12,9 @@ from npgradcam.errors import NpGradcamError
 from npgradcam.layers import Linear
 from npgradcam.methods import NoCamHeadError
 from npgradcam.methods.cam import cam_head
-from npgradcam.methods.start import network_of
 from npgradcam.methods.target import rows
 from npgradcam.methods.why import in_order
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 
 from .down import behind
 from .encode import stored, tensor

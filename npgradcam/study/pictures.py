@@ -12,7 +12,7 @@ from npgradcam import maps
 from npgradcam.colours import BLUE_WHITE_RED, TURBO, ColourTable, colourise
 from npgradcam.images import Prepared
 from npgradcam.methods import InputSignal
-from npgradcam.methods.start import network_of
+from npgradcam.models import network_of
 
 from .encode import photograph_like, picture
 from .trace import RULES, Trace

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from npgradcam import kernels
 from npgradcam.errors import NpGradcamError
 from npgradcam.layers import Layer, Linear
-from npgradcam.methods.start import network_of, spatial
+from npgradcam.methods.start import spatial
 from npgradcam.methods.target import rows
+from npgradcam.models import network_of
 from npgradcam.topology import Node, named
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from npgradcam.errors import ShapeError
-from npgradcam.methods.start import network_of
 from npgradcam.methods.target import rows
+from npgradcam.models import network_of
 
 from .cell import behind
 from .language import said

@@ -18,10 +18,10 @@ from npgradcam.methods import ClassActivationMap, InputSignal, grad_cam
 from npgradcam.methods.backprop import NAMES
 from npgradcam.methods.grad_cam import maps_and_gradients
 from npgradcam.methods.records import about
-from npgradcam.methods.start import Images, Score, explained_output, layer_of, layout_of, network_of
+from npgradcam.methods.start import Images, Score, explained_output, layer_of, layout_of
 from npgradcam.methods.target import rows
 from npgradcam.methods.why import Why, contributions, in_order, why_of
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network, Tape
 from npgradcam.typing import Array
 

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from npgradcam.layers import Add, BatchNorm2d, Conv2d, Dropout, Flatten, GlobalAvgPool2d, Identity, MaxPool2d
 from npgradcam.layout import channels_first
-from npgradcam.methods.start import layout_of, network_of
+from npgradcam.methods.start import layout_of
+from npgradcam.models import network_of
 from npgradcam.topology import Node
 
 from .encode import stored, tensor

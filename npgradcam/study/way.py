@@ -12,7 +12,8 @@ from npgradcam import kernels
 from npgradcam.layers import Add, BatchNorm2d, Concat, Conv2d, Dropout, Identity, MaxPool2d, Mul, Sub, Transpose
 from npgradcam.layers.activations import Activation
 from npgradcam.layout import channels_first
-from npgradcam.methods.start import layout_of, network_of, spatial
+from npgradcam.methods.start import layout_of, spatial
+from npgradcam.models import network_of
 
 if TYPE_CHECKING:
     from .trace import Trace

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from npgradcam.errors import NpGradcamError
-from npgradcam.methods.start import explained_output, layer_of, network_of
+from npgradcam.methods.start import explained_output, layer_of
 from npgradcam.methods.target import rows
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network, Tape
 from npgradcam.typing import Array
 

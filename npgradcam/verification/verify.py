@@ -9,8 +9,7 @@ import numpy as np
 
 from npgradcam import images
 from npgradcam.errors import NpGradcamError
-from npgradcam.methods.start import network_of
-from npgradcam.models import Model
+from npgradcam.models import Model, network_of
 from npgradcam.network import Network
 from npgradcam.typing import Array
 
