@@ -20,7 +20,7 @@ from PIL import Image
 
 import npgradcam as ng
 from npgradcam import figure
-from npgradcam.cli import explain, main, pictures
+from npgradcam.cli import explain, main, pictures, study
 from npgradcam.cli.arguments import MODEL
 from npgradcam.cli.folder import default_folder
 from npgradcam.errors import ModelFormatError
@@ -225,6 +225,21 @@ def test_a_photograph_of_many_pictures_has_a_bar_of_its_own(run, monkeypatch, ph
     assert run("explain", *samples, *SMALL, *methods, "--top-k", pictures // 7, "--backend", "numpy")[0] == 0
     assert (f"/{pictures} [" in seen.getvalue()) == (photographs == 1 and pictures > 7)
     assert (f"/{photographs} [" in seen.getvalue()) == (photographs > 1)
+
+
+@pytest.mark.parametrize(("classes", "quiet"), [(4, ()), (3, ()), (4, ("--quiet",))])
+def test_a_study_of_many_classes_has_a_bar(run, monkeypatch, classes, quiet):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    seen = Terminal()
+    monkeypatch.setattr(sys, "stderr", seen)
+    monkeypatch.setattr(study, "FEW", 9)
+    ask = ("study", "--sample", "two_shapes", *SMALL, "--backend", "numpy", "--top-k", classes, *quiet)
+    assert run(*ask)[0] == 0
+    assert ("/12 [" in seen.getvalue()) == (classes == 4 and not quiet)
+    assert Path("why.html").exists()
 
 
 def test_the_next_photograph_is_read_ahead_and_never_more_than_one(run, monkeypatch):
