@@ -218,7 +218,7 @@ def test_completeness_of_a_graph_that_counts_with_whole_numbers_is_not_applicabl
     pytest.importorskip("onnx")
     net = ng.load(Path(__file__).parent / "data" / "onnx" / "tiny" / "keras_tf2onnx13.onnx")
     s = verification.subject.subject(net, verification.default_images(net), None, None)
-    with pytest.raises(NotApplicableError, match="^no signal reaches every layer on the way, so"):
+    with pytest.raises(NotApplicableError, match=r"^no signal reaches every layer on the way, so"):
         verification.derivatives.completeness(s)
 
 
