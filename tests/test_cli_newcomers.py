@@ -257,11 +257,11 @@ def test_the_next_photograph_is_read_ahead_and_never_more_than_one(run, monkeypa
     assert all(begun <= n + 2 for n, begun in enumerate(most))
 
 
-@pytest.mark.parametrize("option", ["--out", "--npz"])
-def test_a_study_replaces_only_what_a_study_wrote(run, tmp_path, option):
+@pytest.mark.parametrize(("option", "suffix"), [("--out", ".html"), ("--npz", ".npz")])
+def test_a_study_replaces_only_what_a_study_wrote(run, tmp_path, option, suffix):
     """Not the photograph itself, nor a page of somebody else: only a page or an archive of its own."""
     ask = ("study", "--sample", "two_shapes", *SMALL, "--overwrite", option)
-    for name, held in {"cat.jpg": ng.images.sample("two_shapes").read_bytes(), "page.html": b"<!DOCTYPE html>\n<html>",
+    for name, held in {"cat": ng.images.sample("two_shapes").read_bytes(), f"page{suffix}": b"<!DOCTYPE html>\n<html>",
                        "empty": b""}.items():
         (tmp_path / name).write_bytes(held)
         code, _, err = run(*ask, name)

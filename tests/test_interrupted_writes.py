@@ -191,9 +191,9 @@ def interrupted(at: int, *command: object) -> None:
 
 
 @posix
-@pytest.mark.parametrize(("command", "option"), [("page", "--out"), ("arrays", "--npz")])
-def test_ctrl_c_in_the_middle_of_a_study_leaves_the_old_file(command: str, option: str, tmp_path: Path) -> None:
-    path = tmp_path / "file.npz"
+@pytest.mark.parametrize(("name", "option"), [("page.html", "--out"), ("arrays.npz", "--npz")])
+def test_ctrl_c_in_the_middle_of_a_study_leaves_the_old_file(name: str, option: str, tmp_path: Path) -> None:
+    path = tmp_path / name
     assert main(["study", "--sample", "two_shapes", *SMALL, option, str(path), "--quiet"]) == 0
     before = path.read_bytes()
     interrupted(1, "study", "--sample", "two_shapes", *SMALL, option, path, "--overwrite")

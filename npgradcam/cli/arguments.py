@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
@@ -115,6 +115,17 @@ def a_path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("expected a path, got nothing")
     return Path(text)
+
+
+def a_file(*suffixes: str) -> Callable[[str], Path]:
+    """Return what makes a path of a text; a name that says it is another kind of file than is written is refused."""
+    def named(text: str) -> Path:
+        path = a_path(text)
+        if path.suffix and path.suffix.lower() not in suffixes:
+            raise argparse.ArgumentTypeError(f"expected a name that ends in {suffixes[0]}, got {text!r}")
+        return path
+
+    return named
 
 
 def a_number(text: str) -> int:
