@@ -113,11 +113,13 @@ def test_a_device_is_not_replaced_and_a_full_one_for_results_is_a_sentence(tmp_p
     for place in (Path(os.devnull), tmp_path):
         with pytest.raises(NotWrittenError, match="something else than a file"), whole_file(place):
             pass
-    if Path("/dev/full").is_char_device():
+    if not Path("/dev/full").is_char_device():
+        return
+    said = "npgradcam: error: No space left on device; make room where the output goes, and the compiled kernels\n"
+    for command in (["layers", *SMALL], ["--help"], ["explain", "--help"], ["--version"]):
         with open("/dev/full", "w") as full:
-            done = subprocess.run([sys.executable, "-m", "npgradcam", "layers", *SMALL], stdout=full, text=True,
+            done = subprocess.run([sys.executable, "-m", "npgradcam", *command], stdout=full, text=True,
                                   stderr=subprocess.PIPE, cwd=ROOT, check=False)
-        said = "npgradcam: error: No space left on device; make room where the output goes, and the compiled kernels\n"
         assert (done.returncode, done.stderr) == (2, said)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
@@ -26,6 +27,12 @@ class Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):
             said += " (one that begins with a dash is written --option=-value)"
         self.exit(2, f"npgradcam: error: {said}; see {self.prog} --help\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help at once, so that a full disk or a closed pipe is noticed: argparse would say nothing."""
+        stream = file or sys.stderr
+        if message and stream is not None:
+            print(message, end="", file=stream, flush=True)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse what is none of an option's choices, with those that are near it."""
