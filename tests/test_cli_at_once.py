@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -90,6 +91,14 @@ def test_it_is_said_at_once(run, monkeypatch, tmp_path, asked):
     assert AT_ONCE[asked] in err
     assert err.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("wrong", [("predict",), ("predict", "--zzz"), ("zzz",), ("predict", "none.png", *SMALL)])
+def test_where_stderr_is_closed_no_error_goes_to_where_results_are_read(run, monkeypatch, wrong):
+    monkeypatch.setattr(sys, "stderr", None)
+    code, out, _ = run(*wrong)
+    assert code in (2, 4)
+    assert out == ""
 
 
 @pytest.mark.parametrize(("where", "said"), [

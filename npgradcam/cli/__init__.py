@@ -92,8 +92,9 @@ def _sentence(error: Exception) -> tuple[str, int]:
 
 
 def _say(text: str, code: int) -> int:
-    with suppress(OSError):
-        print(f"npgradcam: error: {' '.join(text.split())}", file=sys.stderr)
+    if sys.stderr is not None:  # closed: `print` would take stdout, where results go
+        with suppress(OSError):
+            print(f"npgradcam: error: {' '.join(text.split())}", file=sys.stderr)
     return code
 
 
