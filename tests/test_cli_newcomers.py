@@ -293,6 +293,12 @@ def test_the_reference_pack_is_there_whole_or_not_at_all(run, tmp_path, monkeypa
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
 
 
+def test_the_reference_pack_does_not_follow_a_link_that_leads_nowhere(run, tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    code, _, err = run("reference", "link")
+    assert (code, err) == (2, "npgradcam: error: link is there already; name a new folder, or an empty one\n")
+
+
 @pytest.mark.parametrize("command", ["verify", "profile"])
 def test_two_models_are_refused(run, command):
     code, _, err = run(command, "shapes", "--model", "resnet18")
