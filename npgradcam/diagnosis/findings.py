@@ -191,17 +191,17 @@ def _size(hypothesis: Hypothesis, base: Convention, asked: Asked) -> tuple[str, 
 def ranked(hypotheses: Iterable[Hypothesis], asked: Asked, tolerance: float, floor: float) -> list[Finding]:
     """Return the best explanations: of those that are as good as the best one, those with the fewest departures.
 
-    As good is what is within `EQUAL` times its error and the tolerance, or within rounding (`floor`). Where nothing is
+    As good is what is within the tolerance, and `EQUAL` times its error or rounding (`floor`). Where nothing is
     within the tolerance, the nearest is, of what differs hardly more than the least on the mean over all cells, what
     has the fewest departures, and no factor is fitted.
     """
     every = sorted(hypotheses, key=lambda h: h.error)
     named = [h for h in every if h.fit is None]
-    if named[0].error <= max(floor, tolerance / 10):  # a factor and a shift fit what they explain less of
+    if named[0].error <= min(tolerance, max(floor, tolerance / 10)):  # a factor and a shift fit much
         every = named
     explained = every[0].error <= tolerance
     if explained:
-        every = [h for h in every if h.error <= max(floor, min(tolerance, EQUAL * every[0].error))]
+        every = [h for h in every if h.error <= min(tolerance, max(floor, EQUAL * every[0].error))]
     else:
         least = min(h.typical for h in named)
         every = [h for h in named if h.typical <= 1.2 * least]

@@ -50,7 +50,7 @@ def check_adjoint(layer: Layer, *xs: Array, tolerance: float | None = None, rows
     AssertionError
         Where the two inner products differ, or backward's signals do not have the inputs' shapes and dtypes.
     NpGradcamError
-        Where the layer is not affine, or is none, or an input is no array of floats.
+        Where the layer is not affine, or is none, or an input is no array of real numbers.
     """
     _expect("check_adjoint", layer, xs)
     if not affine(layer, *xs):
@@ -157,10 +157,10 @@ def _expect(check: str, layer: object, xs: Sequence[object], directions: object 
     """Refuse what is no layer, or no arrays of real numbers; and a count of directions that checks nothing."""
     if not isinstance(layer, Layer):
         raise NpGradcamError(f"{check}: expected a layer, as ng.layers has them, got {type(layer).__name__}")
-    wrong = [x for x in xs if not isinstance(x, np.ndarray) or x.dtype.kind != "f" or not x.ndim]
+    wrong = [x for x in xs if not isinstance(x, np.ndarray) or x.dtype.kind not in "biuf"]
     if wrong or not xs:
         got = getattr(wrong[0], "dtype", type(wrong[0]).__name__) if wrong else "none"
-        raise NpGradcamError(f"{check}: expected an array of floats for each input of the layer, got {got}")
+        raise NpGradcamError(f"{check}: expected an array of real numbers for each input of the layer, got {got}")
     if not isinstance(directions, Integral) or directions < 1:
         raise NpGradcamError(f"{check}: expected directions to be a whole number, 1 or more, got {directions!r}")
 
