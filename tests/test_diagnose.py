@@ -533,7 +533,11 @@ def test_the_preprocessing_of_a_model_tells_which_pictures_may_have_gone_in():
     x = small.preprocess(ng.images.sample("two_shapes"))
     made = small.preprocessing
     pixels = x * np.reshape(made.std, (3, 1, 1)) + np.reshape(made.mean, (3, 1, 1))
-    for wrong, words in ((pixels / 255, "pictures of 0 to 1"), (pixels, "pictures of 0 to 255, not normalised"),
+    mean, std = (np.reshape(v, (3, 1, 1)) / 255 for v in (made.mean, made.std))
+    reshaped = pixels.transpose(0, 2, 3, 1).reshape(x.shape) / 255
+    for wrong, words in ((pixels / 255, "pictures of 0 to 1"), ((x - mean) / std, "normalised twice"),
+                         ((reshaped - mean) / std, "reshaped, not transposed"),
+                         (pixels, "pictures of 0 to 255, not normalised"),
                          (x[:, ::-1], "channels in the order BGR, not RGB")):
         e = ng.grad_cam(small, np.ascontiguousarray(wrong), 1)
         if e.cam.any() and np.abs(wrong - x).max() > 1e-6:
