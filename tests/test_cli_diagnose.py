@@ -74,10 +74,9 @@ def test_explained_is_not_right_and_the_answer_says_which(run, explained):
         assert json.loads(run(*given, "--json")[1])["verdict"] == verdict
 
 
-def test_the_help_says_how_the_file_is_made_and_what_exit_code_0_means(capsys):
-    with pytest.raises(SystemExit):
-        main(["diagnose", "--help"])
-    said = capsys.readouterr().out
+def test_the_help_says_how_the_file_is_made_and_what_exit_code_0_means(run):
+    code, said, _ = run("--help")
+    assert code == 0
     for words in ('numpy.save("map.npy", e.cam[0])', "ng.maps.upsample(e.cam, (224, 224))[0]",
                   "0 explained (which is not: right)", "paper, convention, departure or unexplained"):
         assert words in said
