@@ -40,14 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photograph (the others are done). 5: a map that nothing explains. 130: Ctrl-C. 1: something that
         `verify` looked at does not hold; or a fault of this package, and NPGRADCAM_TRACEBACK=1 shows where.
     """
-    with _signals(last=arguments is None):
+    with _signals(last=arguments is None) as heard:
         try:
-            return _code(arguments)
+            return _code(arguments, heard)
         except KeyboardInterrupt:
             return _say("interrupted; nothing was left half done", INTERRUPTED)
 
 
-def _code(arguments: Sequence[str] | None) -> int:
+def _code(arguments: Sequence[str] | None, heard: list[int]) -> int:
     """Run one command; say what went wrong, if anything did, and return the exit code."""
     try:
         code = _run(arguments)
@@ -60,6 +60,8 @@ def _code(arguments: Sequence[str] | None) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as error:
+        if heard:  # it came while something was imported, and became another error on its way
+            raise KeyboardInterrupt from error
         if os.environ.get("NPGRADCAM_TRACEBACK"):
             raise
         return _say(*_sentence(error))
@@ -123,22 +125,22 @@ def _no_collector() -> Iterator[None]:
 
 
 @contextmanager
-def _signals(last: bool) -> Iterator[None]:
-    """While a command runs, a polite end (kill, a closed terminal) tidies up as Ctrl-C does.
+def _signals(last: bool) -> Iterator[list[int]]:
+    """While a command runs, a polite end (kill, a closed terminal) tidies up as Ctrl-C does; give those that came.
 
     A second one soon after the first is the same wish: it must not end the tidying, or half a result would be left.
     Where this is the last that the process does, there is nothing left for Ctrl-C to end.
     """
+    heard, patient = list[int](), -inf  # until then nothing is heard
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield heard
         return
-    heard = -PATIENCE
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal heard
-        now = monotonic()
-        if now - heard >= PATIENCE:
-            heard = now
+        nonlocal patient
+        if monotonic() >= patient:
+            patient = monotonic() + PATIENCE
+            heard.append(number)
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     polite = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -147,8 +149,8 @@ def _signals(last: bool) -> Iterator[None]:
     for number in ours:
         signal.signal(number, stop)
     try:
-        yield
+        yield heard
     finally:
-        heard = inf
+        patient = inf
         for number in ours:
             signal.signal(number, signal.SIG_IGN if last and number == signal.SIGINT else before[number])
