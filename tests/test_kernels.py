@@ -383,3 +383,15 @@ def test_an_explanation_of_a_photograph_is_bitwise_the_same_for_one_and_two_thre
         numba.set_num_threads(most)
     for one, two in zip(*found, strict=True):
         np.testing.assert_array_equal(one, two)
+
+
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [
+    ((0, 1), (0, 0, 0, 0), (1, 1)), ((1, -1), (0, 0, 0, 0), (1, 1)), ((1, 1), (-1, 0, 0, 0), (1, 1)),
+    ((1, 1), (0, 0, 0, 0), (0, 1)),
+])
+def test_a_window_that_stands_still_or_begins_inside_is_refused(stride, padding, dilation):
+    x, weight = np.ones((1, 2, 5, 6), np.float32), np.ones((3, 2, 2, 2), np.float32)
+    with pytest.raises(ShapeError, match="expected stride and dilation >= 1 and padding >= 0, got"):
+        kernels.correlate2d(x, weight, stride, padding, dilation, 1)
+    with pytest.raises(ShapeError, match="expected stride and dilation >= 1 and padding >= 0, got"):
+        kernels.correlate2d_adjoint(np.ones((1, 3, 4, 5), np.float32), weight, stride, padding, dilation, 1, x.shape)

@@ -83,6 +83,8 @@ def output_sizes(shape: Shape, kernel: Pair, stride: Pair, padding: Quad, dilati
                  ceil: bool = False) -> Pair:
     """Return (I, J) for an input of shape (N, C, H, W); `padding` is (top, left, bottom, right)."""
     top, left, bottom, right = padding
+    if min(*stride, *dilation) < 1 or min(top, left) < 0:
+        raise ShapeError(f"expected stride and dilation >= 1 and padding >= 0, got {stride}, {dilation} and {padding}")
     return (
         output_size(shape[2], kernel[0], stride[0], top, bottom, dilation[0], ceil),
         output_size(shape[3], kernel[1], stride[1], left, right, dilation[1], ceil),
