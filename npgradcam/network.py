@@ -89,7 +89,8 @@ class Network(Topology):
         Tape
         """
         output = self.resolve(output or self.outputs[0])
-        observe = tuple(map(self.resolve, (observe,) if isinstance(observe, str) else observe))
+        names = (observe,) if isinstance(observe, str) or not isinstance(observe, Iterable) else observe
+        observe = tuple(map(self.resolve, names))
         given = self.checked_inputs(images)
         self._check_room(given)
         self._check_observed(observe, output)

@@ -410,6 +410,13 @@ def test_several_layers_where_one_belongs_are_told_how() -> None:
         net.resolve(3)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("observe", [3, [None], [["relu1"]]])
+def test_what_is_observed_is_a_name_or_several(observe: object) -> None:
+    net = gap_net()
+    with pytest.raises(UnknownLayerError, match="expected a name, got"):
+        net.forward(pictures(), observe)  # type: ignore[arg-type]
+
+
 def test_a_layer_in_the_middle_that_does_not_fit_is_named() -> None:
     layers = [("first", Conv2d(array(4, 3, 1, 1), array(4))), ("then", Conv2d(array(2, 5, 1, 1), array(2)))]
     with pytest.raises(ShapeError, match="Conv2d 'then': expected 5 channels on axis 1, got shape"):

@@ -140,7 +140,7 @@ def _forward(net: Network | Model, images: Array, layer: str | None) -> tuple[Ta
     if isinstance(images, Mapping):
         raise NpGradcamError("diagnose: expected pictures (N, C, H, W), got a dict; give the network with one input")
     shape = next(iter(network.checked_inputs(images).values())).shape
-    layer = network.resolve(layer) if layer else default_layer(network, shape, output)
+    layer = default_layer(network, shape, output) if layer is None else network.resolve(layer)
     shapes, needed = network.shapes(shape), network.leads_to(output)
     spatial = [n.name for n in network.nodes
                if n.name in needed and n.pays and len(shapes[n.name]) == 4 and np.prod(shapes[n.name][2:]) > 1]
