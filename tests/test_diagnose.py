@@ -209,6 +209,17 @@ def test_the_gradient_of_a_sigmoids_probability_is_named_where_its_scale_shows()
     assert "npgradcam" in scaled.matches  # a factor, which normalising takes away
 
 
+@pytest.mark.parametrize(("asked", "layer"), [(1, "relu2"), (2, "relu1")])
+@pytest.mark.parametrize(("turned", "said"), [(lambda m: m.swapaxes(1, 2), "height and width swapped"),
+                                              (lambda m: m[:, ::-1], "top and bottom swapped")])
+def test_another_class_or_layer_that_is_turned_is_two_departures(turned, said, asked, layer):
+    x = pictures(1, *SIZE)
+    found = ng.diagnose(turned(ng.grad_cam(net(), x, 2, layer).cam), net(), x, asked, "relu2").findings[0].departures
+    assert len(found) == 2
+    assert found[0].startswith("class 2, not class 1" if asked == 1 else "layer relu1, not relu2")
+    assert found[1].startswith(said)
+
+
 # ---------------------------------------------------------------- drawn networks
 
 

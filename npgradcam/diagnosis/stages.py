@@ -1,4 +1,4 @@
-"""The stages of the search: as asked, other layers, other classes, pictures that went in wrongly, and two at once."""
+"""The stages of the search: as asked; other layers, classes, inputs; two departures at once, or one that is turned."""
 
 from __future__ import annotations
 
@@ -41,9 +41,13 @@ class Search:
         for stage in (self._other_layers, self._other_classes):
             for some in stage():
                 self._compare(given, promising(np.nan_to_num(given), some))
-        for stage in (self._inputs, self._both):
+        for some in () if self.explained else self._inputs():
+            self._compare(given, promising(np.nan_to_num(given), some))
+        for stage in (self._other_layers, self._other_classes):
             for some in () if self.explained else stage():
-                self._compare(given, promising(np.nan_to_num(given), some))
+                self._compare(given, [], [s for s in some if (s.method, s.score) == (self.asked.method, "logit")])
+        for some in () if self.explained else self._both():
+            self._compare(given, promising(np.nan_to_num(given), some))
         if not self.explained:
             self.found += self._inverted(given)
         return self.found
