@@ -66,7 +66,9 @@ def test_damaged_files_are_read_or_refused(kind, tmp_path):
 
 
 NAUGHTY = {
-    "it touched": "open('/etc/hostname').read()", "open ": "open(path, 'ab')",
+    "it touched": "open('/etc/hostname').read()", "/../../../etc": "opened(f'{path.parent}/../../../etc/hostname')",
+    "/link": "opened(f'{path.parent}/link')", "beside": "opened(f'{path.parent}beside')", "../up": "opened('../up')",
+    "open ": "open(path, 'ab')",
     "socket.": "__import__('socket').socket()", "compile": "eval(compile('1', 'file', 'eval'))",
     "pickle.find_class": "pickle.loads(pickle.dumps(Path('a')))", "import ": "__import__('colorsys')",
     "os.system": "os.system('true')", "subprocess": "subprocess.run(['true'])", "KeyError": "{}['a']",
@@ -76,6 +78,7 @@ NAUGHTY = {
 }
 SCRIPT = """
 import json, os, pickle, subprocess, sys
+from contextlib import suppress
 import numpy as np
 from pathlib import Path
 from fuzzing import doors, runs
@@ -87,6 +90,10 @@ class Bad(runs.NpGradcamError):
 def fail(text):
     raise Bad(text)
 
+def opened(name):
+    with suppress(FileNotFoundError):
+        open(name).close()
+
 def again(f):
     f(f)
 
@@ -96,15 +103,17 @@ def door(path):
 
 naughty = [eval(f"lambda path: {line}") for line in json.loads(sys.argv[1])]
 doors.DOORS["npz"] = (".npz", door)
-figures = runs.run("npz", lambda n: str(n).encode(), len(naughty), 1)
+folder = Path(sys.argv[2])
+(folder / "link").symlink_to("/etc/hostname")
+figures = runs.run("npz", lambda n: str(n).encode(), len(naughty), 1, folder=folder)
 print(json.dumps([figures.read, sorted(figures.findings)]))
 """
 
 
-def test_the_watch_sees_every_promise_that_is_broken():
+def test_the_watch_sees_every_promise_that_is_broken(tmp_path):
     """Each broken once; what comes before and after it is judged all the same."""
     environment = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}
-    command = [sys.executable, "-c", SCRIPT, json.dumps(list(NAUGHTY.values()))]
+    command = [sys.executable, "-c", SCRIPT, json.dumps(list(NAUGHTY.values())), str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     read, findings = json.loads(done.stdout)
     found = dict(findings)

@@ -27,7 +27,8 @@ class Guard:
 
     def __init__(self, folder: Path, compiles: bool = False) -> None:
         """With `compiles` a compiler may do its work: time is longer, and what it opens and runs is not noted."""
-        self.folder, self.seen, self.on = str(folder), list[str](), False
+        self.folder, self.seen, self.on = os.path.realpath(folder), list[str](), False
+        os.chdir(folder)  # a name that is opened inside a folder held open is heard without that folder
         self.seconds = SECONDS * (30 if compiles else 1)
         gc.freeze()
         warnings.simplefilter("error")  # a file is read or refused; nothing is muttered
@@ -43,11 +44,20 @@ class Guard:
             return
         if event == "open":
             path, _, flags = arguments
-            inside = isinstance(path, int) or os.fsdecode(path).startswith(self.folder)  # type: ignore[arg-type]
-            if not inside or (isinstance(flags, int) and flags & WRITING):
+            flags = flags if isinstance(flags, int) else 0
+            if flags & WRITING or not (isinstance(path, int) or self._inside(os.fsdecode(path), flags)):  # type: ignore[arg-type]
                 self.seen.append(f"open {path!r} {flags}")
         elif event.startswith(FORBIDDEN):
             self.seen.append(f"{event} {arguments!r}"[:300])
+
+    def _inside(self, path: str, flags: int) -> bool:
+        """Say whether opening this leads to the folder or into it, whatever links are on the way."""
+        above, name = os.path.split(path)
+        if flags & os.O_NOFOLLOW and name not in ("", ".", ".."):  # a link at its end is not opened
+            real = os.path.join(os.path.realpath(above), name)
+        else:
+            real = os.path.realpath(path)
+        return (real + os.sep).startswith(self.folder + os.sep)
 
     def watched(self, door: Callable[[Path], str], path: Path) -> str:
         """Call a door; an input that takes too long kills the process here, and the parent knows which one it was."""
