@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 
+import numpy as np
 import onnx
 from onnx_graphs import model, n, numbers
 from onnx_hostile_models import held, outside, tensor
@@ -73,6 +74,14 @@ def archive() -> bytes:
     return buffer.getvalue()
 
 
+def enlarged() -> bytes:
+    """Forty maps of 4 GB from a picture whose size is declared."""
+    scale = np.array([1, 1, 2300, 2300], np.float32)
+    chain = [n("Sigmoid", f"c{i}", f"c{i + 1}") for i in range(40)]
+    made = model(n("Resize", "x - a", "c0"), *chain, n("ReduceMean", "c40"), inputs={"x": (1, 3, 8, 8)}, a=scale)
+    return bytes(made.SerializeToString())
+
+
 GOOD = bytes(model(n("Add", "x a"), a=numbers(3, seed=1)).SerializeToString())
 SHADOWED = model(n("Add", "x a"), inputs={"x": (1, 3, 8, 8), "a": (8,)}, a=numbers(8, seed=1))
 BYTES: dict[str, tuple[str | None, bytes]] = {
@@ -95,6 +104,7 @@ BYTES: dict[str, tuple[str | None, bytes]] = {
     "an opset by two names": ("one version", other_opset()), "two places": ("twice", two_places()),
     "the same bytes for four": (None, shared(4)), "the same bytes for five": ("four times", shared(5)),
     "a weight that is an input too": (None, bytes(SHADOWED.SerializeToString())),
+    "a picture whose maps take 155 GB": ("GiB of activations", enlarged()),
     "labels that command a terminal": ("can be printed", described(labels=["a\x1b[2J", "b", "c"])),
     "labels that are numbers": ("one text a class", described(labels=[1, 2])),
     "labels nested": ("JSON|one text", described(labels="[" * 100_000)),
