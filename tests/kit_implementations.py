@@ -10,6 +10,7 @@ import onnx
 
 import npgradcam as ng
 from npgradcam.convention import guided_backprop
+from npgradcam.diagnosis.training import in_training
 from npgradcam.formats.onnx import network_of
 from npgradcam.formats.onnx_file import onnx_file
 
@@ -142,6 +143,23 @@ def guided_at_relu_alone(model, images, target, layer):
 def product_at_relu_alone(model, images, target, layer):
     large = ng.maps.upsample(right(model, images, target, layer, "grad-cam"), images.shape[2:])
     return guided_at_relu_alone(model, images, target, layer) * large[:, None]
+
+
+def seeing(change, method="grad-cam"):
+    """The right map of other pictures."""
+    return lambda model, images, *given: right(model, np.ascontiguousarray(change(images)), *given, method)
+
+
+def training(method):
+    """Batch norm as in training, whatever comes after it."""
+
+    def of(model, images, target, layer):
+        net = in_training(network(model)) or network(model)
+        if method == "grad-cam":
+            return ng.grad_cam(net, images, target, layer).cam
+        return ng.backprop(net, images, target, "guided").signal
+
+    return of
 
 
 def raising(error):

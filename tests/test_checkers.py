@@ -366,3 +366,38 @@ def test_the_tools_are_imported_without_hypothesis_and_say_what_the_strategies_n
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.startswith("MissingPackageError")
     assert "pip install hypothesis" in done.stdout
+
+
+NONSENSE = {
+    "no layer": ((None, np.zeros((1, 2))), {}, "expected a layer, as ng.layers has them, got NoneType"),
+    "the class": ((ReLU, np.zeros((1, 2))), {}, "expected a layer, as ng.layers has them, got type"),
+    "no input": ((ReLU(),), {}, "expected an array of real numbers for each input of the layer, got none"),
+    "None": ((ReLU(), None), {}, "expected an array of real numbers for each input of the layer, got NoneType"),
+    "a list": ((ReLU(), [1.0]), {}, "expected an array of real numbers for each input of the layer, got list"),
+    "text": ((ReLU(), np.array(["a"])), {}, "expected an array of real numbers for each input of the layer, got <U1"),
+}
+
+
+@pytest.mark.parametrize("check", [check_adjoint, check_gradient, check_parameter_gradients])
+@pytest.mark.parametrize("kind", NONSENSE)
+def test_what_can_not_be_checked_is_refused_in_one_sentence(check, kind):
+    given, settings, said = NONSENSE[kind]
+    with pytest.raises(NpGradcamError) as caught:
+        check(*given, **settings)
+    assert str(caught.value) == f"{check.__name__}: {said}"
+
+
+@pytest.mark.parametrize("directions", [0, -1, 1.5, None])
+def test_no_direction_at_all_checks_nothing_and_is_refused(directions):
+    """It would pass whatever the layer does."""
+    with pytest.raises(NpGradcamError, match=r"^check_gradient: expected directions to be a whole number, 1 or more"):
+        check_gradient(ReLU(), np.ones((1, 2)), directions=directions)
+
+
+@pytest.mark.parametrize("x", [None, "a", (n for n in range(3))], ids=["None", "text", "a generator"])
+def test_a_slow_definition_of_no_numbers_is_refused(x):
+    said = f"^ReLU: expected an array of numbers for each input, got {type(x).__name__}$"
+    with pytest.raises(NpGradcamError, match=said):
+        slow_forward(ReLU(), x)
+    with pytest.raises(NpGradcamError, match=said):
+        slow_backward(ReLU(), np.ones(2), x)

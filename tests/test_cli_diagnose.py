@@ -61,6 +61,27 @@ def test_programs_read_json(run, explained):
     assert told["findings"][0]["convention"]["resize"] == "nearest"
 
 
+def test_explained_is_not_right_and_the_answer_says_which(run, explained):
+    """One exit code for both; a word for programs."""
+    e = ng.grad_cam(ng.load("shapes"), np.load(explained / "input.npy"), 1)
+    np.save(explained / "cam.npy", e.cam[0])
+    np.save(explained / "large.npy", ng.maps.upsample(e.cam, (32, 32))[0])  # as --help says
+    for name, verdict in (("cam", "paper"), ("large", "paper"), ("map", "convention")):
+        given = explained / f"{name}.npy", explained / "input.npy", "--class", 1, *SMALL
+        code, out, _ = run(*given)
+        assert code == 0
+        assert ("it is the paper's map" in out) == (verdict == "paper")
+        assert json.loads(run(*given, "--json")[1])["verdict"] == verdict
+
+
+def test_the_help_says_how_the_file_is_made_and_what_exit_code_0_means(run):
+    code, said, _ = run("--help")
+    assert code == 0
+    for words in ('numpy.save("map.npy", e.cam[0])', "ng.maps.upsample(e.cam, (224, 224))[0]",
+                  "0 explained (which is not: right)", "paper, convention, departure or unexplained"):
+        assert words in said
+
+
 def test_what_nothing_explains_has_an_exit_code_and_a_picture(run, explained):
     there = explained / "why.png"
     code, out, _ = run(f"{explained}/maps.npz:other", "--sample", "two_shapes", "--picture", there, *SMALL)
@@ -109,12 +130,14 @@ def test_a_map_without_a_picture_is_refused(run, explained):
 
 def test_a_picture_replaces_nothing(run, explained):
     """Neither the photograph nor the map: who mistypes --picture must not lose what it was about."""
-    precious = explained / "map.npy"
-    before = precious.read_bytes()
-    code, _, err = run(precious, explained / "input.npy", "--picture", precious, *SMALL)
-    assert code == 2
-    assert "exists; choose another name" in err
-    assert precious.read_bytes() == before
+    photograph = explained / "photograph.png"
+    photograph.write_bytes(ng.images.sample("two_shapes").read_bytes())
+    for precious, said in ((photograph, "exists; choose another name"), (explained / "map.npy", "that ends in .png")):
+        before = precious.read_bytes()
+        code, _, err = run(explained / "map.npy", photograph, "--picture", precious, *SMALL)
+        assert code == 2
+        assert said in err
+        assert precious.read_bytes() == before
 
 
 def test_two_pictures_are_refused(run, explained):

@@ -199,7 +199,7 @@ def test_bilinear_is_maps_upsample_and_the_others_are_not():
 
 def test_conventions_are_found_by_name_with_or_without_the_version():
     assert ng.conventions["torchcam"] is ng.conventions["torchcam 0.5.0"]
-    assert len(ng.conventions) == len(list(ng.conventions)) == 14
+    assert len(ng.conventions) == len(list(ng.conventions)) == 15
     assert repr(ng.conventions).startswith("conventions: 'paper'; 'paper, L^c'; ")  # a comma is in some names
     with pytest.raises(ng.NpGradcamError, match=r"expected one of 'paper'; 'paper, L\^c'; .*without its version"):
         ng.conventions["torchcam 0.6"]

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from small_nets import conv, linear
 from test_default_layer import GAP, SAME, SHAPE, R, sequence
 
 import npgradcam as ng
 from npgradcam.layers import Add, Conv2d, Flatten, GlobalAvgPool2d, Layer, ReduceMean, ReLU, Squeeze, Transpose
+from npgradcam.methods.layer import dominators
 from npgradcam.network import Network, Node
 
 FEATURES: list[tuple[str, Layer]] = [("conv", conv(R, 4, 3, **SAME)), ("relu", ReLU())]
@@ -37,3 +42,35 @@ def test_two_cells_are_enough_and_an_input_without_places_is_no_picture(size: tu
     e = ng.grad_cam(net, {"image": np.ones((1, 3, *size)), "numbers": np.ones((1, 2))}, 1)
     assert e.layer == ng.default_layer(net, {"image": (1, 3, *size), "numbers": (1, 2)}) == "relu"
     np.testing.assert_allclose(e.alpha, e.gradients.mean(axis=(2, 3)), rtol=1e-14)
+
+
+@given(data=st.data())
+def test_dominators_are_what_a_signal_cannot_avoid(data: st.DataObject) -> None:
+    """Against the definition: without it, nothing of the output reaches a picture."""
+    names = ["left", "right"]
+    nodes = []
+    for n in range(data.draw(st.integers(1, 9))):
+        takes = data.draw(st.lists(st.sampled_from(names), min_size=1, max_size=3))
+        nodes.append(Node(f"n{n}", Add() if len(takes) > 1 else ReLU(), tuple(takes)))
+        names.append(f"n{n}")
+    net, output = Network(tuple(nodes), ("left", "right")), nodes[-1].name
+    pictures = data.draw(st.sampled_from([["left"], ["left", "right"]]))
+
+    def reached(without: str) -> bool:
+        below = {output}
+        for node in reversed(nodes):
+            if node.name in below and node.name != without:
+                below.update(node.inputs)
+        return bool(below & set(pictures))
+
+    expected = [node.name for node in reversed(nodes[:-1]) if not reached(node.name)] if reached("") else []
+    assert dominators(net, output, pictures) == expected
+
+
+def test_a_long_chain_that_meets_itself_at_each_step_takes_no_longer_than_it_is() -> None:
+    """The time and memory of a list of nodes for each node would end the process."""
+    names = ["input", *(f"n{n}" for n in range(10_000))]
+    chain = [Node(name, Add(), (before, before)) for before, name in pairwise(names)]
+    net = Network((*chain, Node("pool", GlobalAvgPool2d(), (names[-1],))))
+    assert dominators(net, "pool", ["input"]) == names[:0:-1]
+    assert ng.default_layer(net, SHAPE) == names[-1]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from functools import cache
 from itertools import product
 
@@ -11,16 +13,18 @@ import pytest
 from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from peers_net import CASES, KERAS, TORCH
+from PIL import Image
 from small_nets import conv, gap_net, linear, pictures
 from test_conventions import network, places, recorded
 
 import npgradcam as ng
 from npgradcam.convention.resizing import axis_matrix, resize
 from npgradcam.diagnosis.search import residual
+from npgradcam.diagnosis.training import InTraining
 from npgradcam.errors import ShapeError
-from npgradcam.layers import Dropout, Flatten, Linear, ReLU, Sigmoid, Softmax
+from npgradcam.layers import BatchNorm2d, Dropout, Flatten, Linear, ReLU, Sigmoid, Softmax
 from npgradcam.network import Network
-from npgradcam.testing import definitions
+from npgradcam.testing import check_gradient, definitions
 from npgradcam.testing.strategies import networks
 
 SIZE = (14, 22)
@@ -95,12 +99,42 @@ PLANTED = {
     "min-max": (lambda x, c: minmax(upsampled(ours(x, c))), ()),  # kazuto1011
     "percent": (lambda x, c: 100 * ng.maps.normalise(upsampled(ours(x, c))), ("its largest number is 100",)),
     "another method": (lambda x, c: upsampled(ng.layer_cam(net(), x, c, "relu2")), ("LayerCAM, not Grad-CAM",)),
+    "over rows": (lambda x, c: summed(ours(x, c).gradients.mean(axis=2, keepdims=True), x), ("mean over the rows",)),
+    "over columns": (lambda x, c: summed(ours(x, c).gradients.mean(axis=3, keepdims=True), x),
+                     ("mean over the columns",)),
+    "one mean, one sum": (lambda x, c: upsampled_alpha(ours(x, c).gradients.mean(axis=3).sum(axis=2), x),
+                          ("a sum over the rows, but a mean over the columns",)),
+    "reshaped gradients": (lambda x, c: upsampled_alpha(ours(x, c).gradients.reshape(1, 4, 6, 6).mean(axis=(1, 2)), x),
+                           ("gradients are reshaped",)),
+    "alpha's length": (lambda x, c: upsampled_alpha(ours(x, c).alpha / np.linalg.norm(ours(x, c).alpha), x),
+                       ("alphas are divided by their length",)),
+    "alpha's largest": (lambda x, c: upsampled_alpha(ours(x, c).alpha / np.abs(ours(x, c).alpha).max(), x),
+                        ("by the largest magnitude among them",)),
+    "alpha's magnitudes": (lambda x, c: upsampled_alpha(ours(x, c).alpha / np.abs(ours(x, c).alpha).sum(), x),
+                           ("by the sum of their magnitudes",)),
+    "softmax": (lambda x, c: upsampled_alpha(np.exp(ours(x, c).alpha) / np.exp(ours(x, c).alpha).sum(), x),
+                ("alphas went through a softmax",)),
+    "map's length": (lambda x, c: ours(x, c).cam / np.linalg.norm(ours(x, c).cam), ("divided by its length",)),
+    "map's sum": (lambda x, c: ours(x, c).cam / ours(x, c).cam.sum(), ("divided by its sum over all cells",)),
+    "z-score": (lambda x, c: (ours(x, c).cam - ours(x, c).cam.mean()) / ours(x, c).cam.std(),
+                ("standard deviation 1",)),
+    "inverted": (lambda x, c: 1 - minmax(upsampled(ours(x, c))), ("inverted: one minus the map",)),
+    "mirrored before": (lambda x, c: upsampled(ours(np.ascontiguousarray(x[..., ::-1]), c)), ("a mirrored picture",)),
+    "upside down before": (lambda x, c: upsampled(ours(np.ascontiguousarray(x[:, :, ::-1]), c)),
+                           ("a picture upside down",)),
+    "reshaped": (lambda x, c: upsampled(ours(x.transpose(0, 2, 3, 1).reshape(x.shape), c)),
+                 ("pictures reshaped, not transposed",)),
     "channels": (lambda x, c: upsampled(ours(np.ascontiguousarray(x[:, ::-1]), c)), ("channels in the reversed",)),
 }
 
 
 def upsampled_alpha(alpha, x):
     return definitions.upsample(definitions.cam(ours(x, 2).activations, alpha)[1], SIZE)
+
+
+def summed(w, x):
+    """The map enlarged: the ReLU of the sum over k of w A^k, w (1, K, I or 1, J or 1)."""
+    return definitions.upsample(np.maximum((w * ours(x, 2).activations).sum(axis=1), 0), SIZE)
 
 
 def terms(x, c):
@@ -129,6 +163,8 @@ def test_a_planted_mistake_is_named(mistake):
 
 IN_A_BATCH = {
     "last first": (lambda e: e.cam[::-1], "the images' order is reversed"),
+    "first image's alpha": (lambda e: definitions.cam(e.activations, np.repeat(e.alpha[:1], 2, axis=0))[1],
+                            "alpha is that of the batch's first image"),
     "over the batch": (lambda e: definitions.cam(e.activations, np.repeat(e.alpha.mean(axis=0)[None], 2, axis=0))[1],
                        "alpha is averaged over all images"),
 }
@@ -275,7 +311,91 @@ def test_what_nothing_explains_is_said_with_the_nearest_and_the_worst_cell():
     assert found.worst == (0, 3, 5)
     assert "nothing explains the map" in found.text()
     assert "(3, 5)" in found.text()
-    assert "nearest: Grad-CAM of relu2, class 2" in found.text()
+    assert "on the mean: Grad-CAM of relu2, class 2, as the paper" in found.text()
+    assert "they differ in 1 of 308 cells (rows 3 to 3, columns 5 to 5)" in found.text()
+    assert "these cells alone" in found.text()
+    assert found.findings == () and len(found.nearest) == 1  # noqa: PT018
+    assert found.as_dict()["findings"] == []
+    assert found.as_dict()["nearest"]["matches"] == ["paper"]
+
+
+def test_what_is_far_from_everything_is_not_told_as_an_explanation():
+    """Neither in words, nor as findings for programs; and how far, where and what next is said in few lines."""
+    noise = np.random.default_rng(5).random((1, *SIZE))
+    found = ng.diagnose(noise, net(), pictures(1, *SIZE), 2, "relu2")
+    assert found.text().startswith("nothing explains the map to 1e-4, or comes near it\nthe nearest is off by ")
+    assert len(found.text().splitlines()) == 4
+    assert "cannot be told" not in found.text() and " but: " not in found.text()  # noqa: PT018
+    assert "try: another class, layer or method" in found.text()
+    assert found.findings == found.departures == found.matches == ()
+    assert found.verdict == "unexplained"
+    least = [f.hypothesis.typical for f in found.nearest]
+    assert np.ptp(least) <= 1e-12
+    said = json.loads(json.dumps(found.as_dict(), allow_nan=False))
+    assert said["nearest"]["error"] > 0.3 > 0.03 < said["nearest"]["mean_error"]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_cannot_be_told_apart_is_as_near_as_what_is(seed):
+    """Of maps that something explains nearly: no finding is beyond the tolerance, or ten times as far as the best."""
+    x, random = pictures(1, *SIZE), np.random.default_rng(seed)
+    maps = definitions.upsample(ours(x, 2).signed_cam, SIZE)
+    maps = maps + 4e-5 * np.abs(maps).max() * random.uniform(-1, 1, maps.shape)
+    found = ng.diagnose(maps, net(), x, 2, "relu2")
+    assert found.explained
+    assert max(f.error for f in found.findings) <= 1e-4
+
+
+def test_a_map_that_was_rounded_is_told_what_tolerance_would_do():
+    x = pictures(1, *SIZE)
+    maps = upsampled(ours(x, 2)).astype(np.float16).astype(float)
+    said = ng.diagnose(maps, net(), x, 2, "relu2").text()
+    (enough,) = re.findall(r"a tolerance of (\S+) \(--tolerance\)", said)
+    found = ng.diagnose(maps, net(), x, 2, "relu2", tolerance=float(enough))
+    assert found.matches == ("paper",)
+
+
+def test_the_verdict_is_whether_it_is_the_papers_map():
+    x = pictures(1, *SIZE)
+    e = ours(x, 2)
+    for maps, verdict, said in ((e.cam, "paper", "it is the paper's map"),
+                                (e.signed_cam, "convention", "not the paper's map: ReLU missing"),
+                                (upsampled(e)[:, ::-1], "departure", "it is not the map that was asked for")):
+        found = ng.diagnose(maps, net(), x, 2, "relu2")
+        assert found.explained
+        assert found.verdict == found.as_dict()["verdict"] == verdict
+        assert said in found.text().splitlines()
+
+
+def test_what_save_writes_is_ours_before_it_is_anybody_elses(tmp_path):
+    x = pictures(1, *SIZE)
+    e = ours(x, 2)
+    (saved,) = [path for path in e.save(tmp_path) if path.suffix == ".npy"]
+    found = ng.diagnose(np.load(saved), net(), x, 2, "relu2")
+    assert found.matches == ("npgradcam, saved", "captum 0.9.0")
+    np.testing.assert_allclose(ng.conventions["npgradcam, saved"].apply(e), e.signed_cam, atol=1e-15)
+    assert "matches what npgradcam saves and captum 0.9.0" in found.text()
+    assert ng.diagnose(e.cam, net(), x, 2, "relu2").matches[0] == "paper, L^c"
+
+
+def test_a_network_in_training_mode_is_named():
+    """By its own numbers: a batch norm that takes mean and variance from the pictures, and differentiates both."""
+    random = np.random.default_rng(3)
+    variance = random.uniform(0.5, 2, 6)
+    norm = BatchNorm2d(*random.standard_normal((3, 6)), variance)
+    spread = {"padding": (1, 1, 1, 1), "stride": (2, 2)}
+    small = Network.sequential([
+        ("conv1", conv(random, 6, 3, **spread)), ("norm", norm), ("relu1", ReLU()), ("flatten", Flatten()),
+        ("fc", linear(random, 4, 6 * 7 * 11)),
+    ], dtype="float64")
+    x = pictures(1, *SIZE)
+    y = small.forward(x, ["conv1"]).activation("conv1")
+    seen = y.mean(axis=(0, 2, 3)), y.var(axis=(0, 2, 3))
+    frozen = replace(norm, mean=seen[0], variance=seen[1])  # right behind it: there the mode alone changes A, not g
+    other = replace(small, nodes=tuple(replace(n, layer=frozen) if n.name == "norm" else n for n in small.nodes))
+    found = ng.diagnose(ng.grad_cam(other, x, 1, "relu1").cam, small, x, 1, "relu1")
+    assert any("is an eval() missing?" in d for f in found.findings for d in f.departures), found
+    check_gradient(InTraining(norm), random.standard_normal((3, 6, 4, 5)))
 
 
 def test_the_answer_is_text_json_and_a_picture():
@@ -334,6 +454,13 @@ def test_levels_of_a_picture_are_enough():
     found = ng.diagnose(levels, net(), x, 2)
     assert "npgradcam" in found.matches
     assert found.tolerance == pytest.approx(1.01 / 255)
+    for same in (levels.astype(float), levels.astype(int)):
+        again = ng.diagnose(same, net(), x, 2)
+        assert again.matches == found.matches
+        assert "whole numbers from 0 to 255 are taken for levels" in again.text()
+    small = Image.fromarray(np.uint8(255 * ng.maps.normalise(ours(x, 2).cam)[0]))
+    twice = ng.diagnose(np.asarray(small.resize(SIZE[::-1], Image.Resampling.BILINEAR)), net(), x, 2)
+    assert any("before enlarging" in d for f in twice.findings for d in f.departures)
 
 
 def test_a_map_of_nothing_but_nan_is_traced_to_who_divides_by_zero():
@@ -406,7 +533,11 @@ def test_the_preprocessing_of_a_model_tells_which_pictures_may_have_gone_in():
     x = small.preprocess(ng.images.sample("two_shapes"))
     made = small.preprocessing
     pixels = x * np.reshape(made.std, (3, 1, 1)) + np.reshape(made.mean, (3, 1, 1))
-    for wrong, words in ((pixels / 255, "pictures of 0 to 1"), (pixels, "pictures of 0 to 255, not normalised"),
+    mean, std = (np.reshape(v, (3, 1, 1)) / 255 for v in (made.mean, made.std))
+    reshaped = pixels.transpose(0, 2, 3, 1).reshape(x.shape) / 255
+    for wrong, words in ((pixels / 255, "pictures of 0 to 1"), ((x - mean) / std, "normalised twice"),
+                         ((reshaped - mean) / std, "reshaped, not transposed"),
+                         (pixels, "pictures of 0 to 255, not normalised"),
                          (x[:, ::-1], "channels in the order BGR, not RGB")):
         e = ng.grad_cam(small, np.ascontiguousarray(wrong), 1)
         if e.cam.any() and np.abs(wrong - x).max() > 1e-6:
@@ -428,7 +559,17 @@ def test_maps_of_a_network_with_channels_last_are_explained_the_same():
     assert any("channels in the order BGR" in d for f in found.findings for d in f.departures)
 
 
+def raising(images, target):
+    raise KeyError("relu2")
+
+
 @pytest.mark.parametrize(("maps", "said"), [
+    (None, r"^map: expected real numbers .*, got NoneType; is a return missing\?$"),
+    ((m for m in range(3)), r"^map: expected real numbers .*, got generator; make an array of it first$"),
+    (lambda images, target: None, r"got .*; "),
+    (raising, r"^map: the function that was given for it, called with \(images, target\), raised KeyError: 'relu2'$"),
+    (lambda images: images, r"raised TypeError: .*takes 1 positional argument but 2 were given"),
+    (np.array(["a"]), r"^map: expected real numbers"),
     (np.zeros((14, 22, 3)), r"a picture in colour is no map"),
     (np.zeros((2, 14, 22)), r"one for each picture, got \(2, 14, 22\)"),
     (np.zeros(14), r"expected real numbers \(H, W\)"),
@@ -437,8 +578,14 @@ def test_maps_of_a_network_with_channels_last_are_explained_the_same():
     (np.zeros((0, 22)), r"expected real numbers"),
 ])
 def test_what_is_no_map_is_refused(maps, said):
-    with pytest.raises(ShapeError, match=said):
+    with pytest.raises(ng.NpGradcamError, match=said):
         ng.diagnose(maps, net(), pictures(1, *SIZE), 2)
+
+
+def test_a_functions_own_error_is_kept_as_the_cause():
+    with pytest.raises(ng.NpGradcamError) as caught:
+        ng.diagnose(raising, net(), pictures(1, *SIZE), 2)
+    assert isinstance(caught.value.__cause__, KeyError)
 
 
 def test_a_layer_without_maps_and_an_unknown_method_are_refused():
@@ -447,6 +594,8 @@ def test_a_layer_without_maps_and_an_unknown_method_are_refused():
         ng.diagnose(np.zeros(SIZE), net(), x, 2, "fc")
     with pytest.raises(ng.NpGradcamError, match="expected one of grad-cam"):
         ng.diagnose(np.zeros(SIZE), net(), x, 2, method="score-cam")
+    with pytest.raises(ng.NpGradcamError, match="expected one of grad-cam"):
+        ng.diagnose(np.zeros(SIZE), net(), x, 2, method=["grad-cam"])
 
 
 # ---------------------------------------------------------------- how it is chosen

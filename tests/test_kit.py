@@ -24,8 +24,10 @@ from kit_implementations import (
     product_at_relu_alone,
     raising,
     right,
+    seeing,
     silent_about_missing_targets,
     total,
+    training,
     weighed,
     with_gradients_below,
     wrong_where_normed,
@@ -102,6 +104,24 @@ MISTAKES = {
     "the class before": ("grad-cam", of_the_class_before, "of the class before: classes are counted from 0"),
     "the default layer": ("grad-cam", of_the_default_layer, "of the last layer with maps, not of the layer that was"),
     "grad_input": ("grad-cam", with_gradients_below, "maps of the layer, but gradients at the layer's input"),
+    "over rows": ("grad-cam", weighed(lambda A, g: g.mean(axis=2, keepdims=True) * A), "a mean over the rows alone"),
+    "over columns": ("grad-cam", weighed(lambda A, g: g.mean(axis=3, keepdims=True) * A),
+                     "a mean over the columns alone"),
+    "one mean, one sum": ("grad-cam", weighed(lambda A, g: cells(g.mean(axis=2).sum(axis=2)) * A),
+                          "a mean over the rows, but a sum over the columns"),
+    "alpha's length": ("grad-cam", weighed(lambda A, g: cells(g.mean(axis=(2, 3)) / np.linalg.norm(
+        g.mean(axis=(2, 3)), axis=1, keepdims=True)) * A), "alphas are divided by their length"),
+    "softmax": ("grad-cam", weighed(lambda A, g: cells(np.exp(g.mean(axis=(2, 3))) / np.exp(g.mean(axis=(2, 3))).sum(
+        axis=1, keepdims=True)) * A), "alphas went through a softmax"),
+    "reshaped gradients": ("grad-cam", weighed(lambda A, g: cells(g.reshape(
+        len(g), *g.shape[2:], g.shape[1]).mean(axis=(1, 2))) * A), "gradients are reshaped, not transposed"),
+    "the first image's alpha": ("grad-cam", weighed(lambda A, g: cells(g[:1].mean(axis=(2, 3))) * A),
+                                "alpha is that of the batch's first image"),
+    "mirrored before": ("grad-cam", seeing(lambda x: x[..., ::-1]), "the map of a mirrored picture"),
+    "reshaped": ("grad-cam", seeing(lambda x: x.transpose(0, 2, 3, 1).reshape(x.shape)),
+                 "pictures reshaped, not transposed"),
+    "in training": ("grad-cam", training("grad-cam"), "is an eval() missing?; the rest as the paper's L^c"),
+    "signals in training": ("guided-backprop", training("guided-backprop"), "is an eval() missing?"),
     "averaged channels": ("grad-cam", finished_by_case(lambda m, e: m / e.activations.shape[1]),
                           "weighed channels are averaged, not summed"),
     "each term": ("grad-cam", weighed(lambda A, g: np.maximum(cells(g.mean(axis=(2, 3))) * A, 0)),
@@ -327,3 +347,47 @@ def test_a_case_is_rounded_to_what_the_file_holds():
 def test_the_product_is_known_by_its_map():
     report = check(lambda *given: right(*given, PRODUCT), PRODUCT, drawn=0)
     assert report.conventions[PRODUCT] == "times the map as the paper"
+
+
+def test_the_finishing_of_whose_weights_these_are_is_said_to_be_theirs():
+    """Where few answers are right, several known conventions are left; the owner's is one of them."""
+    theirs = ng.conventions["tf-keras-vis 0.8.7"]
+
+    def mine(model, images, target, layer):
+        e = ng.grad_cam_plus_plus(network(model), images, target, layer, score="output")
+        return theirs.apply(e, images.shape[2:])
+
+    report = check(mine, "grad-cam-plus-plus")
+    assert report.conventions["grad-cam-plus-plus"] == "as tf-keras-vis 0.8.7"
+    assert "as in tf-keras-vis 0.8.7" in report.text()
+
+
+def test_zeros_where_zeros_are_right_agree_with_no_convention():
+    """A map of next to nothing is right where there is no evidence; that tells nobody's convention."""
+    report = check(lambda model, images, target, layer: np.full(images[:, 0].shape, 1e-9), drawn=0)
+    assert {r.check for r in report.results if r.status == "right"} >= {"negative evidence only"}
+    assert report.conventions["grad-cam"] == ""
+
+
+NO_ANSWERS = {
+    "a generator": (lambda *given: (m for m in range(3)), r"expected an array of real numbers, got generator"),
+    "rows": (lambda *given: [[1.0], [1.0, 2.0]], r"expected an array of real numbers, got rows of several shapes"),
+    "a number": (lambda *given: 0.5, r"expected an array with an answer for each image, got the shape \(\)"),
+    "a line": (lambda *given: np.zeros(5), r"expected an array with an answer for each image, got the shape \(5,\)"),
+    "complex": (lambda model, x, *given: x[:, 0] * 1j, r"expected an array of real numbers, got complex64 \("),
+    "nobody": (lambda: None, r"TypeError: .*takes 0 positional arguments but 4 were given"),
+}
+
+
+@pytest.mark.parametrize("kind", NO_ANSWERS)
+def test_what_is_no_answer_is_one_sentence(kind):
+    function, said = NO_ANSWERS[kind]
+    report = check(function, drawn=0)
+    assert not report.passed
+    assert {r.status for r in report.results} == {"error"}
+    assert all(re.search(said, r.sentence) for r in report.results), report
+
+
+def test_a_convention_that_is_none_is_refused():
+    with pytest.raises(ng.NpGradcamError, match=r"^convention: expected a Convention or the name of one, got int$"):
+        check(right, convention=5)

@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from math import inf
 from time import monotonic
 from types import FrameType
 
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        What follows `npgradcam` on the command line; `sys.argv[1:]` where nothing is given.
+        What follows `npgradcam` on the command line. Where nothing is given it is `sys.argv[1:]`, and this is the
+        last that the process does: Ctrl-C is ignored from then on.
 
     Returns
     -------
@@ -38,20 +40,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photograph (the others are done). 5: a map that nothing explains. 130: Ctrl-C. 1: something that
         `verify` looked at does not hold; or a fault of this package, and NPGRADCAM_TRACEBACK=1 shows where.
     """
+    with _signals(last=arguments is None) as heard:
+        try:
+            return _code(arguments, heard)
+        except KeyboardInterrupt:
+            return _say("interrupted; nothing was left half done", INTERRUPTED)
+
+
+def _code(arguments: Sequence[str] | None, heard: list[int]) -> int:
+    """Run one command; say what went wrong, if anything did, and return the exit code."""
     try:
-        with _signals():
-            code = _run(arguments)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+        code = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
-    except KeyboardInterrupt:
-        return _say("interrupted; nothing was left half done", INTERRUPTED)
     except BrokenPipeError:  # whoever read our output has seen enough
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as error:
+        if heard:  # it came while something was imported, and became another error on its way
+            raise KeyboardInterrupt from error
         if os.environ.get("NPGRADCAM_TRACEBACK"):
             raise
         return _say(*_sentence(error))
@@ -92,8 +102,9 @@ def _sentence(error: Exception) -> tuple[str, int]:
 
 
 def _say(text: str, code: int) -> int:
-    with suppress(OSError):
-        print(f"npgradcam: error: {' '.join(text.split())}", file=sys.stderr)
+    if sys.stderr is not None:  # closed: `print` would take stdout, where results go
+        with suppress(OSError):
+            print(f"npgradcam: error: {' '.join(text.split())}", file=sys.stderr)
     return code
 
 
@@ -114,21 +125,22 @@ def _no_collector() -> Iterator[None]:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
-    """While a command runs, a polite end (kill, a closed terminal) tidies up as Ctrl-C does.
+def _signals(last: bool) -> Iterator[list[int]]:
+    """While a command runs, a polite end (kill, a closed terminal) tidies up as Ctrl-C does; give those that came.
 
     A second one soon after the first is the same wish: it must not end the tidying, or half a result would be left.
+    Where this is the last that the process does, there is nothing left for Ctrl-C to end.
     """
+    heard, patient = list[int](), -inf  # until then nothing is heard
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield heard
         return
-    last = -PATIENCE
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal last
-        now = monotonic()
-        if now - last >= PATIENCE:
-            last = now
+        nonlocal patient
+        if monotonic() >= patient:
+            patient = monotonic() + PATIENCE
+            heard.append(number)
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     polite = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -137,7 +149,8 @@ def _signals() -> Iterator[None]:
     for number in ours:
         signal.signal(number, stop)
     try:
-        yield
+        yield heard
     finally:
+        patient = inf
         for number in ours:
-            signal.signal(number, before[number])
+            signal.signal(number, signal.SIG_IGN if last and number == signal.SIGINT else before[number])

@@ -107,12 +107,20 @@ DIAGNOSE = """\
 Compares a map that you computed with what nine implementations make of the same network and picture, and with what goes
 wrong: another layer or class, the probability's gradient, a transposed map, another upsampling, a missing ReLU, ...
 
+MAP holds the numbers, before they are colours: numpy.save("my_map.npy", cam), cam a float array, as large as the layer
+or as the network's input. Of npgradcam's own record e (e = ng.grad_cam(...)):
+  numpy.save("map.npy", e.cam[0])                                       as large as the layer; [0]: the first row
+  numpy.save("map.npy", ng.maps.upsample(e.cam, (224, 224))[0])         as large as a picture of 224 x 224
+
 examples:
   npgradcam diagnose my_map.npy cat.jpg --model vgg16 --weights vgg16.pth --class 282
   npgradcam diagnose my_map.npy input.npy --model model.onnx --layer relu5_3 --picture why.png
   npgradcam diagnose maps.npz:cam input.npy --model model.onnx --json
 
-exit codes: 0 explained; 5 not explained; otherwise as `npgradcam explain`
+What explains it may be the paper's map, another's convention or a mistake: the answer says which, and so does "verdict"
+of --json: paper, convention, departure or unexplained.
+
+exit codes: 0 explained (which is not: right); 5 not explained; otherwise as `npgradcam explain`
 """
 VERIFY = """\
 Runs what must hold on any network, whatever its weights are: finite differences and adjoints against the backward,

@@ -17,6 +17,9 @@ _ALL = (
     Convention(name="paper, L^c", source="Selvaraju et al. 2017, equation (2): not enlarged", resize="none"),
     Convention(name="npgradcam", source="manifest.json", normalise="max", when="after"),
     Convention(
+        name="npgradcam, saved", source="the .npy of `save`: equation (2) before its ReLU", relu="none", resize="none",
+    ),
+    Convention(
         name="ramprs", weights="sum", resize="corner-aligned",
         source="read in github.com/ramprs/grad-cam, misc/utils.lua and classification.lua, and image.scale of Torch7",
     ),

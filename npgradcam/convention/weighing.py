@@ -84,6 +84,34 @@ def of_the_batch(A: Array, g: Array, y: Array) -> Array:
     return _weighted(np.broadcast_to(g.mean(axis=(0, 2, 3)), g.shape[:2]), A)
 
 
+def of_the_first_image(A: Array, g: Array, y: Array) -> Array:
+    """w_k = mean of g of the first row: its weights for all images."""
+    return _weighted(np.broadcast_to(g[:1].mean(axis=(2, 3)), g.shape[:2]), A)
+
+
+def over_rows(A: Array, g: Array, y: Array) -> Array:
+    """w_kj = mean of g_kij over i: an axis forgotten in the mean."""
+    return np.asarray((g.mean(axis=2, keepdims=True) * A).sum(axis=1))
+
+
+def over_columns(A: Array, g: Array, y: Array) -> Array:
+    """w_ki = mean of g_kij over j: the other axis forgotten."""
+    return np.asarray((g.mean(axis=3, keepdims=True) * A).sum(axis=1))
+
+
+def reshaped(A: Array, g: Array, y: Array) -> Array:
+    """w_k = mean of g whose numbers were reshaped to (I, J, K), not transposed: of other channels' cells."""
+    R, K, I, J = g.shape
+    return _weighted(g.reshape(R, I, J, K).mean(axis=(1, 2)), A)
+
+
+def softmax(A: Array, g: Array, y: Array) -> Array:
+    """w_k = exp(alpha_k) / sum of exp(alpha), alpha = mean of g: of either sign, all of it counts for the class."""
+    alpha = g.mean(axis=(2, 3))
+    e = np.exp(alpha - alpha.max(axis=1, keepdims=True))
+    return _weighted(e / e.sum(axis=1, keepdims=True), A)
+
+
 def unweighted(A: Array, g: Array, y: Array) -> Array:
     """w_k = 1/K: the mean activation; no class comes into it."""
     return np.asarray(A.mean(axis=1))
@@ -134,7 +162,7 @@ def both_signs(A: Array, g: Array, y: Array) -> Array:
 def normalised_alphas(A: Array, g: Array, y: Array) -> Array:
     """Alpha of (19) over its own sum, w_k = sum of alpha ReLU(exp(y) g): Grad-CAM++ in tf-keras-vis."""
     a = np.where(g != 0, _quotient(np.ones_like(g), 2 + _sum(A) * g), 0)
-    with np.errstate(over="ignore"):  # as there: exp(y) is infinite in float32 from y = 88.8 on
+    with np.errstate(over="ignore", invalid="ignore"):  # as there: exp(y) is infinite in float32 from y = 88.8 on
         return _plus_plus(_quotient(a, np.broadcast_to(_sum(a), a.shape)), A, np.exp(y)[:, None, None, None] * g)
 
 
@@ -161,7 +189,9 @@ def cell_by_cell_rectified(A: Array, g: Array, y: Array) -> Array:
 WEIGHINGS: dict[str, dict[str, Weighing]] = {  # by method, the paper's own first
     "grad-cam": {"mean": mean, "sum": total, "maximum": maximum, "rectified": rectified, "magnitude": magnitude,
                  "positive mean": positive_mean, "magnitude of the mean": magnitude_of_the_mean,
-                 "term by term": term_by_term, "of the batch": of_the_batch, "unweighted": unweighted,
+                 "term by term": term_by_term, "of the batch": of_the_batch,
+                 "of the first image": of_the_first_image, "over rows": over_rows, "over columns": over_columns,
+                 "reshaped": reshaped, "softmax": softmax, "unweighted": unweighted,
                  "gradients alone": gradients_alone},
     "grad-cam-plus-plus": {"equation 19": equation_19, "equation 19 + 1e-6": equation_19_plus_1e_6,
                            "no denominator": no_denominator, "product inside": product_inside,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Any
 
@@ -24,6 +25,7 @@ from .stages import Search
 from .words import TITLES
 
 FEW = 4  # cells
+LEVEL = 1.01 / 255  # what a picture's levels round
 MOST = 2**21  # numbers in a map: each is compared with some hundred others, in a minute and 2 GB
 
 
@@ -34,8 +36,9 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     Parameters
     ----------
     given : ndarray of shape (H, W) or (R, H, W), or a function
-        The map, at the layer's or the picture's size; one for each image. uint8 counts as levels of 1/255. A function
-        is called as given(images, target) with the classes' numbers, and returns the map.
+        The map, at the layer's or the picture's size; one for each image. uint8 counts as levels of 1/255, and so do
+        whole numbers up to 255 that nothing else explains. A function is called as given(images, target) with the
+        classes' numbers, and returns the map.
     net : Network or Model
     images : ndarray of shape (N, C, H, W)
         What went into the network.
@@ -66,7 +69,7 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     Notes
     -----
     Everything follows from one forward and a backward for each score: a map is one of four scores' gradients, weighed
-    in one of 23 ways (`WEIGHINGS`), of a layer and a class, perhaps turned, and finished in one of some 400 ways, the
+    in one of 28 ways (`WEIGHINGS`), of a layer and a class, perhaps turned, and finished in one of some 400 ways, the
     product of the choices of a `Convention`. Those that no factor and no shift brings near the given map are dropped
     first, by sums over the layer's cells alone; the others are compared in full. Of explanations as good as the best
     (within a factor of 10, or rounding), those that depart from a named convention in the fewest choices are reported,
@@ -84,7 +87,7 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     magnitudes in the place of the ReLU: what speaks against the class counts for it
     """
     network = network_of(net)
-    if method not in TITLES:
+    if not isinstance(method, str) or method not in TITLES:
         raise NpGradcamError(f"method: expected one of {', '.join(TITLES)}, got {method!r}")
     expect_tolerance(tolerance)
     tape, layer, layers = _forward(net, images, layer)
@@ -92,21 +95,28 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
         raise ShapeError(f"diagnose: expected a network with one score a class, got an output of {tape.logits.shape}")
     row = rows(tape, target, labels=getattr(net, "labels", None))
     wanted = tuple(int(c) for c in row.target) if row.target is not None else ()
-    maps, floor = _checked(given(images, list(wanted)) if callable(given) else given, len(row.image))
+    maps, floor = _checked(_asked(given, images, wanted) if callable(given) else given, len(row.image))
     H, W = _size(tape)
     asked = Asked(method, layer, wanted, (H, W), network.last(network.outputs[0]) is not None)
     floor, tolerance = max(floor, 1e-12 if network.dtype == "float64" else 2e-6), max(tolerance, floor)
 
     search = Search(net, images, tape, row.image, asked, layers, tolerance)
     with session(network.backend):  # products of small matrices by the thousand: threads of BLAS would only wait
-        found = ranked(search.run(maps), asked, tolerance, floor)
+        hypotheses = search.run(maps)
+    found = ranked(hypotheses, asked, tolerance, floor)
+    if floor == LEVEL and LEVEL == tolerance < found[0].error:  # rounded before it was enlarged, and after
+        found, tolerance = ranked(hypotheses, asked, 2 * LEVEL, floor), 2 * LEVEL
     notes = search.notes(maps)
+    if found[0].error > tolerance and _may_be_levels(maps):
+        levels = diagnose(maps.astype(np.uint8), net, images, list(wanted), layer, method=method, tolerance=tolerance)
+        if levels.explained:
+            return replace(levels, notes=(*levels.notes, "whole numbers from 0 to 255 are taken for levels of 1/255"))
     empty = ~maps.any(axis=(1, 2))
     if found[0].error > tolerance and empty.any() and not empty.all():
         part = diagnose(maps[~empty], net, images[row.image[~empty]], [wanted[r] for r in np.flatnonzero(~empty)],
                         layer, method=method, tolerance=tolerance)
         zero = ", ".join(map(str, np.flatnonzero(empty)))
-        return Diagnosis(part.given, part.findings, tolerance, (
+        return Diagnosis(part.given, part.nearest, tolerance, (
             *part.notes, f"row {zero} of the map is zero everywhere, and was left out: fewer classes than pictures?",
         ))
     unexplained = found[0].error > tolerance or found[0].departures  # what is flat fits many departures by chance
@@ -139,11 +149,26 @@ def _forward(net: Network | Model, images: Array, layer: str | None) -> tuple[Ta
     return network.forward(images, spatial, output), layer, spatial
 
 
+def _asked(function: Callable[..., Any], images: Array, wanted: Sequence[int]) -> Any:
+    """Return the map that a function computes of a copy of the pictures."""
+    try:
+        return function(np.array(images), list(wanted))
+    except Exception as error:  # whatever it is, it is theirs; the traceback is kept
+        said = f"{type(error).__name__}: {error}"
+        raise NpGradcamError(f"map: the function that was given for it, called with (images, target), raised {said}"
+                             ) from error
+
+
 def _size(tape: Tape) -> tuple[int, int]:
     """Return (H, W) of the pictures."""
     name = tape.network.inputs[0]
     letters, shape = layout_of(tape, name) or "NCHW", tape.shapes[name]
     return shape[letters.index("H")], shape[letters.index("W")]
+
+
+def _may_be_levels(maps: Array) -> bool:
+    """Whether a map (R, H, W) may be a grey picture's, as numbers that are no uint8."""
+    return bool((maps == np.rint(maps)).all() and maps.min() >= 0 and 1 < maps.max() <= 255)
 
 
 def _checked(given: Any, count: int) -> tuple[Array, float]:
@@ -152,6 +177,10 @@ def _checked(given: Any, count: int) -> tuple[Array, float]:
         maps = np.asarray(given)
     except ValueError:
         raise ShapeError("map: expected real numbers (H, W) or (R, H, W), got rows of several lengths") from None
+    if maps.dtype == object:
+        kind = type(given).__name__
+        way_out = "; is a return missing?" if given is None else "; make an array of it first"
+        raise ShapeError(f"map: expected real numbers (H, W) or (R, H, W), got {kind}{way_out}")
     if maps.dtype.kind not in "biuf" or maps.ndim not in (2, 3, 4) or 0 in maps.shape:
         raise ShapeError(f"map: expected real numbers (H, W) or (R, H, W), got {maps.dtype} {maps.shape}")
     if maps.ndim == 4 and 1 in (maps.shape[1], maps.shape[3]):  # (R, 1, H, W) or (R, H, W, 1), as some return it
@@ -167,7 +196,5 @@ def _checked(given: Any, count: int) -> tuple[Array, float]:
     if np.isinf(maps).any():
         raise ShapeError("map: expected finite numbers, got infinity; NaN may stay, and is compared as such")
     if maps.dtype == np.uint8:
-        return maps / 255, 1.01 / 255
+        return maps / 255, LEVEL
     return maps.astype(np.float64), {8: 0.0, 2: 2e-3}.get(maps.dtype.itemsize, 2e-6)
-
-

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,11 @@ from npgradcam.colours import BLUE_WHITE_RED, TURBO, colourise
 from npgradcam.figure import Cell, grid
 from npgradcam.typing import Array
 
-from . import words
 from .findings import Finding
+from .unexplained import unexplained
 
 SHOWN = 4  # other explanations in a text
+Verdict = Literal["paper", "convention", "departure", "unexplained"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -26,9 +27,8 @@ class Diagnosis:
     ----------
     given : ndarray float64 (R, H, W)
         The map, as it was given.
-    findings : tuple of Finding
-        The best explanations, with the fewest departures first; all of these are equally good on this input. Where
-        nothing explains the map, the nearest.
+    nearest : tuple of Finding
+        What comes nearest to the map, with the fewest departures; all of these are equally near on this input.
     tolerance : float
         The largest error, relative to the map's largest magnitude, that counts as an explanation.
     notes : tuple of str
@@ -38,7 +38,7 @@ class Diagnosis:
     """
 
     given: Array
-    findings: tuple[Finding, ...]
+    nearest: tuple[Finding, ...]
     tolerance: float
     notes: tuple[str, ...] = ()
     flat: str = ""
@@ -46,13 +46,30 @@ class Diagnosis:
     @property
     def explained(self) -> bool:
         """Whether the best finding is within the tolerance, and not by chance."""
-        return self.findings[0].error <= self.tolerance and not self.flat
+        return self.nearest[0].error <= self.tolerance and not self.flat
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The explanations: what is nearest where it is within the tolerance, else none."""
+        return self.nearest if self.explained else ()
+
+    @property
+    def verdict(self) -> Verdict:
+        """What explains the map.
+
+        "paper": it is the paper's map, enlarged or L^c itself; "convention": another named convention's; "departure":
+        something was done differently, which the findings say; "unexplained".
+        """
+        if not self.explained:
+            return "unexplained"
+        if not self.matches:
+            return "departure"
+        return "paper" if self.matches[0].startswith("paper") else "convention"
 
     @property
     def matches(self) -> tuple[str, ...]:
         """The named conventions that give just this map; none where a departure is needed, or nothing explains it."""
-        exact = [f for f in self.findings if self.explained and not f.departures]
-        return tuple(dict.fromkeys(name for f in exact for name in f.matches))
+        return tuple(dict.fromkeys(name for f in self.findings if not f.departures for name in f.matches))
 
     @property
     def departures(self) -> tuple[tuple[str, ...], ...]:
@@ -62,7 +79,7 @@ class Diagnosis:
     @property
     def worst(self) -> tuple[int, int, int]:
         """(row, h, w): where the given map and the nearest one differ most."""
-        difference = np.nan_to_num(np.abs(self.given - self.findings[0].map), nan=np.inf)
+        difference = np.nan_to_num(np.abs(self.given - self.nearest[0].map), nan=np.inf)
         row, h, w = np.unravel_index(int(difference.argmax()), difference.shape)
         return int(row), int(h), int(w)
 
@@ -74,57 +91,46 @@ class Diagnosis:
         """Say it to a person."""
         if self.flat:
             return self.flat
-        best, lines = self.findings[0], []
-        if self.explained:
-            lines.append(best.text())
-        else:
-            row, h, w = self.worst
-            lines.append(
-                f"nothing explains the map to {words.rounded(self.tolerance)}; the nearest is off by "
-                f"{words.rounded(best.error)} of its largest magnitude, most in cell ({h}, {w})"
-                f"{f' of row {row}' if len(self.given) > 1 else ''}: {self.given[row, h, w]:.4g} there, "
-                f"{best.map[row, h, w]:.4g} here"
-            )
-            lines.append(f"nearest: {best.text()}")
+        lines = self._explanations() if self.explained else unexplained(self.given, self.nearest[0], self.tolerance)
+        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+
+    def _explanations(self) -> list[str]:
+        """Say the best explanation, whether it is the paper's map, and what cannot be told from it."""
+        best = self.findings[0]
+        lines = [best.text()]
         lines += [f"in other words: {f.difference}" for f in self.findings[1:] if f.same_as(best)][:SHOWN]
+        lines.append({"paper": "it is the paper's map", "departure": "it is not the map that was asked for",
+                      "convention": f"not the paper's map: {best.from_the_paper}"}[self.verdict])
         others = [f for f in self.findings[1:] if not f.same_as(best)]
         if others:
             lines.append("on this input it cannot be told from:")
             lines += [f"  {f.text()}" for f in others[:SHOWN]]
         if len(others) > SHOWN:
             lines.append(f"  and {len(others) - SHOWN} more")
-        return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
+        return lines
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return {
-            "schema": "npgradcam/diagnosis/1",
+            "schema": "npgradcam/diagnosis/2",
             "explained": self.explained,
+            "verdict": self.verdict,
             "tolerance": self.tolerance,
             "matches": list(self.matches),
             "flat": self.flat or None,
             "shape": list(self.given.shape),
             "worst": dict(zip(("row", "h", "w"), self.worst, strict=True)),
-            "findings": [
-                {
-                    "error": f.error if np.isfinite(f.error) else None, "matches": list(f.matches),
-                    "departures": list(f.departures), "method": f.method, "weights": f.weighing, "score": f.score,
-                    "layer": f.layer, "target": list(f.target), "input": f.input or None,
-                    "convention": {name: getattr(f.convention, name) for name in (
-                        "relu", "normalise", "when", "epsilon", "start", "levels", "resize",
-                    )},
-                }
-                for f in self.findings
-            ],
+            "findings": [f.as_dict() for f in self.findings],
+            "nearest": None if self.explained or self.flat else self.nearest[0].as_dict(),
             "notes": list(self.notes),
         }
 
     def picture(self) -> NDArray[np.uint8]:
         """Draw the given map, the nearest one and their difference, a row for each; uint8 (H, W, 3)."""
-        best = self.findings[0]
+        best = self.nearest[0]
         cells = [[_cell(g), _cell(m), _cell(g - m, signed=True)] for g, m in zip(self.given, best.map, strict=True)]
         rows = [f"class {c}" for c in best.target]
-        title = best.text() if self.explained else self.flat or f"not explained; nearest: {best.text()}"
+        title = best.text() if self.explained else self.flat or f"not explained; nearest: {best.subject}, as {best.who}"
         return grid(cells, rows, ["given", "nearest", "given - nearest"], title=title)
 
 

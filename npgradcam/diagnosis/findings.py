@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from npgradcam.convention import Convention
+from npgradcam.convention import WEIGHINGS, Convention, conventions
 from npgradcam.typing import Array
 
 from . import words
+from .finishings import departures
 from .search import Hypothesis
 from .sources import Source
 
@@ -91,6 +93,26 @@ class Finding:
         """Say in what it departs from whom."""
         return f"as {self.who} but: {'; '.join(self.departures)}"
 
+    @property
+    def from_the_paper(self) -> str:
+        """Say in what a named convention's map is not the paper's, enlarged or not; the fewest words that do."""
+        own = next(iter(WEIGHINGS[self.method]))
+        weights = [] if self.weighing == own else [words.weighed(self.weighing, own)]
+        papers = [c for name, c in conventions.items() if name.startswith("paper")]
+        return "; ".join((*weights, *min((departures(conventions[self.matches[0]], c) for c in papers), key=len)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON has it; `error` and `mean_error` are null where NaN is in other cells."""
+        error, typical = ((e if np.isfinite(e) else None) for e in (self.error, self.hypothesis.typical))
+        return {
+            "error": error, "mean_error": typical, "matches": list(self.matches),
+            "departures": list(self.departures), "method": self.method, "weights": self.weighing, "score": self.score,
+            "layer": self.layer, "target": list(self.target), "input": self.input or None,
+            "convention": {name: getattr(self.convention, name) for name in (
+                "relu", "normalise", "when", "epsilon", "start", "levels", "resize",
+            )},
+        }
+
 
 def finding(hypothesis: Hypothesis, asked: Asked) -> list[Finding]:
     """Return a hypothesis in words, once for each set of departures that is smallest."""
@@ -130,13 +152,20 @@ def _shared(hypothesis: Hypothesis, asked: Asked) -> tuple[str, ...]:
 
 
 def _stretched(hypothesis: Hypothesis, a: float, b: float) -> str:
-    """Say a factor by its name, if it has one, else by its number; and what is added."""
-    largest = np.abs(hypothesis.map).max()
+    """Say a factor and what is added by their name, if they have one, else by their numbers."""
+    map, near = hypothesis.map, 1e-5
+    largest = np.abs(map).max()
+    if abs(a + 1) < near and abs(b - 1) < near:
+        return words.INVERTED
+    if len(map) == 1 and abs(map.mean()) < near * largest and abs(map.std() - 1) < near:
+        return words.SCALED["deviation"]
     if abs(b) > 1e-6 * largest:
         return f"multiplied by {a:.4g} and {b:+.4g} added (its largest number is {largest:.4g})"
-    named = (words.FACTORS[name] for name, factor in hypothesis.candidate.source.factors.items()
-             if abs(a - factor) < 1e-5 * factor)
-    return next(named, f"multiplied by {a:.4g} (its largest number is {largest:.4g})")
+    named = [words.FACTORS[name] for name, factor in hypothesis.candidate.source.factors.items()
+             if np.all(np.abs(a - factor) < near * factor)]
+    own = {"length": np.sqrt((map * map).sum()), "sum": map.sum()} if len(map) == 1 else {}
+    named += [words.SCALED[name] for name, one in own.items() if abs(one - 1) < near]
+    return named[0] if named else f"multiplied by {a:.4g} (its largest number is {largest:.4g})"
 
 
 def _of_base(source: Source, base: Convention, asked: Asked) -> tuple[str, ...]:
@@ -162,31 +191,45 @@ def _size(hypothesis: Hypothesis, base: Convention, asked: Asked) -> tuple[str, 
 def ranked(hypotheses: Iterable[Hypothesis], asked: Asked, tolerance: float, floor: float) -> list[Finding]:
     """Return the best explanations: of those that are as good as the best one, those with the fewest departures.
 
-    As good is what is within `EQUAL` times its error, or within rounding (`floor`). Where nothing is within the
-    tolerance, it is what differs hardly more on the mean over all cells, and no factor is fitted.
+    As good is what is within the tolerance, and `EQUAL` times its error or rounding (`floor`). Where nothing is
+    within the tolerance, the nearest is, of what differs hardly more than the least on the mean over all cells, what
+    has the fewest departures, and no factor is fitted.
     """
     every = sorted(hypotheses, key=lambda h: h.error)
     named = [h for h in every if h.fit is None]
-    if named[0].error <= max(floor, tolerance / 10):  # a factor and a shift fit what they explain less of
+    if named[0].error <= min(tolerance, max(floor, tolerance / 10)):  # a factor and a shift fit much
         every = named
-    if every[0].error <= tolerance:
-        every = [h for h in every if h.error <= max(floor, EQUAL * every[0].error)]
+    explained = every[0].error <= tolerance
+    if explained:
+        every = [h for h in every if h.error <= min(tolerance, max(floor, EQUAL * every[0].error))]
     else:
         least = min(h.typical for h in named)
         every = [h for h in named if h.typical <= 1.2 * least]
     found = [f for h in every for f in finding(h, asked)]
     fewest = min(len(f.departures) for f in found)
     found = [f for f in found if len(f.departures) == fewest]
-    return _together([f for f in found if f.hypothesis.fit is None] or found)
+    found = [f for f in found if f.hypothesis.fit is None] or found
+    return _together(found if explained else _as_near(found, floor))
+
+
+def _as_near(found: Sequence[Finding], floor: float) -> list[Finding]:
+    """Return the nearest of some, and those that are as near, to rounding: what is told of a map nothing explains."""
+    first = min((f.hypothesis for f in found), key=lambda h: (h.typical, h.error))
+    return [f for f in found if f.hypothesis.typical <= first.typical + floor
+            and first.error - floor <= f.error <= first.error + floor]
 
 
 def _together(findings: Sequence[Finding]) -> list[Finding]:
-    """Put findings that say the same of different conventions into one; the nearest map is kept."""
+    """Put findings that say the same of different conventions into one; the nearest map is kept.
+
+    Conventions keep their order: the paper's before ours, and both before others that give the same numbers.
+    """
     found: dict[tuple[object, ...], Finding] = {}
+    order = list(conventions)
     for f in findings:
         key = f.departures, f.method, f.layer, f.target, f.input, f.convention if f.departures else None
         first = found.setdefault(key, f)
-        names = tuple(dict.fromkeys((*first.matches, *f.matches)))
-        if first is not f and names != first.matches:
+        names = tuple(sorted({*first.matches, *f.matches}, key=order.index))
+        if names != first.matches:
             found[key] = Finding(**{**vars(first), "matches": names})
-    return list(found.values())
+    return sorted(found.values(), key=lambda f: order.index(f.matches[0]))

@@ -26,7 +26,7 @@ SIGNS: dict[str, Callable[[Array], Array]] = {"": lambda m: m, "reversed": np.ne
 SMALLEST = 1e-150  # the square of a smaller number may be 0
 ALIKE = 2e-2  # residuals below this are looked at exactly: what levels and cubic overshoots bend is less
 RESEMBLING = 0.85  # of sources that were not asked for: those whose map explains a quarter of the given one's variance
-MOST = 60  # and of the others so many, the best ones
+MOST = 75  # and of the others so many, the best ones
 NEARLY, BEST = 2e-3, 12  # with scalings: those so near but for a shift and a factor; or so many, if none explains
 
 

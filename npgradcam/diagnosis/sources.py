@@ -13,6 +13,8 @@ from npgradcam.methods.start import spatial
 from npgradcam.network import Network, Tape
 from npgradcam.typing import Array, IntArray
 
+OF_A_BATCH = ("of the batch", "of the first image")  # of one image they are the mean
+TINY = 1e-150
 HUGE = 1e100  # of which no picture can be made
 SCORES = ("logit", "probability", "log-probability", "all classes")
 Weights = tuple[tuple[str, str], ...]  # (method, one of its weighings)
@@ -40,7 +42,7 @@ class Source:
     gradients_of : str
         "" where A^k and dy/dA^k are of one layer, else the layer of the gradients.
     factors : dict
-        What somebody may have multiplied by, by the keys of `words.FACTORS`.
+        What somebody may have multiplied by, by the keys of `words.FACTORS`: a number, or one for each row (R, 1, 1).
     """
 
     signed: Array
@@ -51,7 +53,7 @@ class Source:
     target: tuple[int, ...]
     input: str = ""
     gradients_of: str = ""
-    factors: Mapping[str, float] = field(default_factory=dict)
+    factors: Mapping[str, float | Array] = field(default_factory=dict)
 
 
 def sources(network: Network, tape: Tape, target: Sequence[int], image: IntArray, layers: Sequence[str],
@@ -72,15 +74,24 @@ def sources(network: Network, tape: Tape, target: Sequence[int], image: IntArray
         for n, score in enumerate(scores):
             dA = g[n * R : n * R + R]
             factors = {"channels": 1 / A.shape[1], "root mean square": 1 / (np.sqrt((dA * dA).mean()) + 1e-5)}
-            factors |= {"images": 1 / R} if R > 1 else {}
+            several = {"rows": float(A.shape[2]), "columns": float(A.shape[3]), "images": 1 / R}
+            factors |= {name: factor for name, factor in several.items() if factor != 1} | _of_alpha(dA)
             for method, weighing in weights:
-                if weighing == "of the batch" and R == 1:
+                if weighing in OF_A_BATCH and R == 1:
                     continue
                 with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
                     signed = WEIGHINGS[method][weighing](A, dA, y[score])
                 if (np.abs(signed) < HUGE).all():  # not NaN either
                     yield Source(signed, method, weighing, score, layer, tuple(target), input, gradients_of,
                                  factors)
+
+
+def _of_alpha(dA: Array) -> dict[str, Array]:
+    """Return by what somebody may have divided each row's alphas, as factors (R, 1, 1)."""
+    alpha = np.abs(dA.mean(axis=(2, 3)))  # (R, K)
+    divisors = {"length": np.sqrt((alpha * alpha).sum(axis=1)), "largest": alpha.max(axis=1),
+                "magnitudes": alpha.sum(axis=1)}
+    return {name: 1 / np.maximum(d, TINY)[:, None, None] for name, d in divisors.items()}
 
 
 def seed(tape: Tape, target: Sequence[int], image: IntArray, score: str) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,8 +15,9 @@ from npgradcam.typing import Array, IntArray
 from .findings import Asked
 from .flat import why
 from .inputs import other_inputs
-from .search import BEST, TURNS, Hypothesis, compare, promising, screen
+from .search import BEST, TURNS, Hypothesis, compare, difference, promising, screen
 from .sources import THE_PAPERS, Source, sources, value
+from .training import TRAINING, in_training
 from .words import TITLES, classes
 
 FEW = 32  # classes all of which are tried; of more, the neighbours and the best
@@ -42,7 +44,18 @@ class Search:
         for stage in (self._inputs, self._both):
             for some in () if self.explained else stage():
                 self._compare(given, promising(np.nan_to_num(given), some))
+        if not self.explained:
+            self.found += self._inverted(given)
         return self.found
+
+    def _inverted(self, given: Array) -> list[Hypothesis]:
+        """Return what explains one minus the map, as was asked."""
+        found = compare(1 - given, screen(np.nan_to_num(1 - given), self._as_asked(), self.asked.picture,
+                                          self.tolerance), self.tolerance, 0)
+        turned = (replace(h, fit=(-a, 1 - b)) for h in found for a, b in [h.fit or (1.0, 0.0)])
+        measured = (replace(h, error=error, typical=typical) for h in turned
+                    for error, typical in [difference(given, h.map)])
+        return [h for h in measured if h.error <= self.tolerance]
 
     @property
     def explained(self) -> bool:
@@ -105,10 +118,14 @@ class Search:
                 yield target
 
     def _inputs(self) -> Iterator[list[Source]]:
-        """Pictures that went in wrongly: the layer and class that were asked for."""
+        """Pictures that went in wrongly, or a network in training: the layer and class that were asked for."""
+        layer, network = self.asked.layer, network_of(self.net)
         for words, x in other_inputs(self.net, self.images):
-            tape = network_of(self.net).forward(x, [self.asked.layer], self.tape.output)
-            yield self._sources(self.asked.target, [self.asked.layer], tape, words)
+            yield self._sources(self.asked.target, [layer], network.forward(x, [layer], self.tape.output), words)
+        if (trained := in_training(network)) is not None:
+            tape = trained.forward(self.images, [layer], self.tape.output)
+            yield [s for score in USUAL for s in sources(
+                trained, tape, self.asked.target, self.image, [layer], (score,), THE_PAPERS, TRAINING)]
 
     def _both(self) -> Iterator[list[Source]]:
         """Another layer and another class at once."""

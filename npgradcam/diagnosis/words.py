@@ -12,6 +12,11 @@ WEIGHED = {
     "magnitude of the mean": "the sign of alpha is lost: its magnitude weighs the channels",
     "term by term": "each weighed channel is rectified before the sum, not the sum",
     "of the batch": "alpha is averaged over all images of the batch, not image by image",
+    "of the first image": "alpha is that of the batch's first image, for all images",
+    "over rows": "alpha is a mean over the rows alone: each column keeps one of its own",
+    "over columns": "alpha is a mean over the columns alone: each row keeps one of its own",
+    "reshaped": "gradients are reshaped, not transposed, to channels last: alphas mix channels",
+    "softmax": "alphas went through a softmax: they are positive and sum to 1",
     "unweighted": "feature maps are averaged, not weighed by gradients",
     "gradients alone": "gradients are averaged, no feature map is weighed",
     "equation 19": "Grad-CAM++ without an epsilon, as in equation (19)",
@@ -27,6 +32,11 @@ WEIGHED = {
 }
 FACTORS = {
     "channels": "weighed channels are averaged, not summed",
+    "length": "alphas are divided by their length, the root of the sum of their squares",
+    "largest": "alphas are divided by the largest magnitude among them",
+    "magnitudes": "alphas are divided by the sum of their magnitudes",
+    "rows": "alpha is a sum over the rows, but a mean over the columns",
+    "columns": "alpha is a mean over the rows, but a sum over the columns",
     "images": "the score is a mean over the images of the batch, so that gradients are divided by their number",
     "root mean square": "gradients are divided by the root of their mean square",
 }
@@ -38,7 +48,7 @@ SCORED = {
 OWN = "gradient of the probability, which is what the network returns, not of the logit"
 TITLES = {"grad-cam": "Grad-CAM", "grad-cam-plus-plus": "Grad-CAM++", "xgrad-cam": "XGrad-CAM",
           "hires-cam": "HiResCAM", "layer-cam": "LayerCAM"}
-OWNERS = {"paper": "the paper", "paper, L^c": "the paper's L^c"}
+OWNERS = {"paper": "the paper", "paper, L^c": "the paper's L^c", "npgradcam, saved": "what npgradcam saves"}
 TURNED = {
     "transposed": "height and width swapped: the map is transposed",
     "mirrored": "left and right swapped",
@@ -47,6 +57,12 @@ TURNED = {
     "last first": "the images' order is reversed: the last one's map comes first",
 }
 NEGATED = "sign reversed: the negative gradient (counterfactual), or a loss in the place of a score"
+SCALED = {
+    "length": "divided by its length, the root of the sum of squares over its cells",
+    "sum": "divided by its sum over all cells",
+    "deviation": "shifted and scaled to the mean 0 and the standard deviation 1",
+}
+INVERTED = "inverted: one minus the map"
 LOST = "magnitudes in the place of the ReLU: what speaks against the class counts for it"
 SWAPPED = "height and width change places in the size"
 

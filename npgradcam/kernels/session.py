@@ -12,6 +12,8 @@ from functools import cache, wraps
 from types import ModuleType
 from typing import Any, Literal, TypeVar, cast
 
+import numpy as np
+
 from npgradcam.errors import MissingPackageError, NpGradcamError
 
 from . import blas, definition
@@ -75,6 +77,9 @@ def vectorised() -> bool:
 def session(name: Backend = "auto") -> Iterator[None]:
     """Run a block with those kernels and one BLAS thread; sessions nest and overlap across threads.
 
+    Overflow and 0 / 0 become infinity and NaN without a warning from NumPy, as in compiled loops: what is not finite is
+    refused where it would be an answer.
+
     Raises
     ------
     NpGradcamError
@@ -88,7 +93,7 @@ def session(name: Backend = "auto") -> Iterator[None]:
         )
     token = _in_use.set(kernels)
     try:
-        with blas.one_thread(), _alone_where_needed(kernels):
+        with np.errstate(all="ignore"), blas.one_thread(), _alone_where_needed(kernels):
             yield
     finally:
         _in_use.reset(token)

@@ -44,7 +44,7 @@ class Room:
             count = math.prod(max(0, int(length)) for length in values[0].reshape(-1))
         elif isinstance(layer, Range):
             start, limit, step = (float(value.item()) for value in values)
-            count = int(max(0.0, (limit - start) / step)) if step else 0
+            count = max(0, math.ceil((limit - start) / step)) if step else 0
         elif isinstance(layer, NonZero):
             count = values[0].size * values[0].ndim
         else:

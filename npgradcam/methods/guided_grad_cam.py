@@ -97,7 +97,8 @@ def product(where: ClassActivationMap, what: InputSignal) -> GuidedGradCam:
     """Multiply Grad-CAM (R, I, J) and guided backpropagation (R, C, H, W) of the same rows."""
     height, width = (what.signal.shape[what.layout.index(axis)] for axis in "HW")
     upsampled = maps.upsample(where.cam, (height, width))  #                                          (R, H, W)
-    signal = what.signal * np.expand_dims(upsampled, what.layout.index("C"))  # the element-wise product
+    with np.errstate(all="ignore"):  # beyond the largest number lies infinity, which no picture shows
+        signal = what.signal * np.expand_dims(upsampled, what.layout.index("C"))  # the element-wise product
     shared = {name: getattr(what, name) for name in ("output", "logits", "target", "image", "preprocessing", "labels")}
     return GuidedGradCam(**shared, method="guided-grad-cam", rule="guided", gates=what.gates, layout=what.layout,
                          signal=signal,

@@ -72,13 +72,16 @@ def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], outp
 def _default_layer(network: Network, shape: Mapping[str, Shape], output: str) -> str:
     shapes, layers, letters = network.shapes(shape), network.layers(shape), layout.axes(network, shape)
     cells = {name: _cells(shapes[name], letters[name]) for name in shapes}
+    channels = {name: _channels(shapes[name], letters[name]) for name in shapes}
     pictures = [name for name in network.inputs if cells[name] > 1]  # other inputs have no place to show
+    stand, maker = _step_over(network, layers), _step_over(network, layers, after_convolution=True)
+    reshaped = _only_reshaped(network, layers, output)
     for name in dominators(network, output, pictures or network.inputs):
-        if name not in network.inputs and cells[name] > 1:
-            chosen = _skip(network, layers, name)
-            if _are_class_maps(network, layers, chosen, output, shapes, letters):
-                convolution = _skip(network, layers, chosen, after_convolution=True)
-                chosen = _skip(network, layers, network[convolution].inputs[0])
+        if cells[name] > 1:
+            chosen = stand[name]
+            made = chosen in reshaped and channels[chosen] == channels[output] and layers.get(maker[chosen])
+            if isinstance(made, Conv2d) and made.weight.shape[2:] == (1, 1):  # maps of classes
+                chosen = stand[network[maker[chosen]].inputs[0]]
             if chosen not in network.inputs:
                 return chosen
     spatial = [node.name for node in network.nodes if cells[node.name] > 1]
@@ -89,14 +92,19 @@ def _default_layer(network: Network, shape: Mapping[str, Shape], output: str) ->
 
 
 def dominators(network: Network, output: str, pictures: Sequence[str]) -> list[str]:
-    """Return the nodes that every signal from `output` to one of the pictures passes, nearest to the output first."""
-    passed: dict[str, list[str]] = {name: [name] for name in pictures}
-    for node in network.nodes:
-        paths = [passed[name] for name in node.pays if name in passed]
-        if paths:  # else no signal gets from here to an input
-            first, *others = paths
-            passed[node.name] = [node.name, *(name for name in first if all(name in other for other in others))]
-    return passed.get(network.resolve(output), [])[1:]
+    """Return the nodes that every signal from `output` to one of the pictures passes, nearest to the output first.
+
+    Written in a row, each after its inputs, these are the nodes that no wire passes by.
+    """
+    passed = network.between(output, pictures)
+    row = [node for node in network.nodes if node.name in passed]
+    last = {name: place for place, node in enumerate(row) for name in node.pays}  # where it is read for the last time
+    found, farthest = list[str](), max((last[name] for name in pictures if name in last), default=0)
+    for place, node in enumerate(row):
+        if farthest <= place:
+            found.append(node.name)
+        farthest = max(farthest, last.get(node.name, 0))
+    return found[-2::-1]  # without the output itself
 
 
 def _cells(shape: Shape, letters: str | None) -> int:
@@ -105,34 +113,26 @@ def _cells(shape: Shape, letters: str | None) -> int:
     return 1 if first is None or len(shape) != 4 else shape[first[2]] * shape[first[3]]
 
 
-def _skip(network: Network, layers: Mapping[str, Layer], name: str, after_convolution: bool = False) -> str:
-    """Step from a node to its input while its layer only pools or moves; also over what follows a convolution."""
-    while name not in network.inputs:
-        layer = layers[name]
-        shifts = isinstance(layer, Add) and layer.constant is not None
-        follows = after_convolution and (layer.rectifies or shifts or isinstance(layer, (BatchNorm, Resize)))
-        if not (isinstance(layer, STEP_OVER) or follows):
-            break
-        name = network[name].inputs[0]
-    return name
-
-
-def _are_class_maps(network: Network, layers: Mapping[str, Layer], name: str, output: str,
-                    shapes: Mapping[str, Shape], letters: Mapping[str, str | None]) -> bool:
-    """Whether only pooling and reshaping lie between `name` and the output, and a 1x1 convolution makes class maps."""
-    if _channels(shapes[name], letters[name]) != _channels(shapes[output], letters[output]):
-        return False
-    at = output
-    while at != name:
-        layer = layers.get(at)
-        if not (isinstance(layer, (*STEP_OVER, *RESHAPES)) or (layer is not None and layer.rectifies)):
-            return False
-        at = network[at].inputs[0]
-    maker = _skip(network, layers, name, after_convolution=True)
-    layer = layers.get(maker)
-    return isinstance(layer, Conv2d) and layer.weight.shape[2:] == (1, 1)
-
-
 def _channels(shape: Shape, letters: str | None) -> int:
     """How many channels or classes there are: on axis 1 where nothing else is known."""
     return shape[letters.index("C") if letters and "C" in letters else 1] if len(shape) > 1 else 1
+
+
+def _step_over(network: Network, layers: Mapping[str, Layer], after_convolution: bool = False) -> dict[str, str]:
+    """Where one comes to stand who steps back from each node over poolings, or over all that follows a convolution."""
+    stand = {name: name for name in network.inputs}
+    for node in network.nodes:
+        layer = layers[node.name]
+        shifts = isinstance(layer, Add) and layer.constant is not None
+        follows = after_convolution and (layer.rectifies or shifts or isinstance(layer, (BatchNorm, Resize)))
+        stand[node.name] = stand[node.inputs[0]] if isinstance(layer, STEP_OVER) or follows else node.name
+    return stand
+
+
+def _only_reshaped(network: Network, layers: Mapping[str, Layer], output: str) -> set[str]:
+    """Return `output` and the nodes before it between which and it only poolings, rectifiers and reshapings lie."""
+    at, found = output, {output}
+    while (layer := layers.get(at)) and (isinstance(layer, (*STEP_OVER, *RESHAPES)) or layer.rectifies):
+        at = network[at].inputs[0]
+        found.add(at)
+    return found

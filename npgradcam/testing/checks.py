@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -49,8 +50,9 @@ def check_adjoint(layer: Layer, *xs: Array, tolerance: float | None = None, rows
     AssertionError
         Where the two inner products differ, or backward's signals do not have the inputs' shapes and dtypes.
     NpGradcamError
-        Where the layer is not affine.
+        Where the layer is not affine, or is none, or an input is no array of real numbers.
     """
+    _expect("check_adjoint", layer, xs)
     if not affine(layer, *xs):
         raise NpGradcamError(
             f"check_adjoint: expected an affine layer, got {type(layer).__name__}, which does not satisfy "
@@ -98,6 +100,7 @@ def check_gradient(layer: Layer, *xs: Array, directions: int = 4, tolerance: flo
     AssertionError
         Where the two differ.
     """
+    _expect("check_gradient", layer, xs, directions)
     layer, points = layer.astype("float64"), [np.asarray(x, dtype=np.float64) for x in xs]
 
     def along(ds: list[Array], t: float) -> Array:
@@ -118,6 +121,7 @@ def check_parameter_gradients(layer: Layer, *xs: Array, directions: int = 4, tol
     NpGradcamError
         Where the layer has no parameters.
     """
+    _expect("check_parameter_gradients", layer, xs, directions)
     layer, points = layer.astype("float64"), [np.asarray(x, dtype=np.float64) for x in xs]
     kind = type(layer).__name__
     names, values = list(layer.parameters), list(layer.parameters.values())
@@ -147,6 +151,18 @@ def affine(layer: Layer, *xs: Array, seed: int = 1) -> bool:
                              for t in (0, 1, -1, 2))
     close = 1e3 * np.finfo(one.dtype).eps * max(_largest(zero), _largest(one))
     return bool(_largest(one + minus - 2 * zero) <= close and _largest(two + zero - 2 * one) <= close)
+
+
+def _expect(check: str, layer: object, xs: Sequence[object], directions: object = 1) -> None:
+    """Refuse what is no layer, or no arrays of real numbers; and a count of directions that checks nothing."""
+    if not isinstance(layer, Layer):
+        raise NpGradcamError(f"{check}: expected a layer, as ng.layers has them, got {type(layer).__name__}")
+    wrong = [x for x in xs if not isinstance(x, np.ndarray) or x.dtype.kind not in "biuf"]
+    if wrong or not xs:
+        got = getattr(wrong[0], "dtype", type(wrong[0]).__name__) if wrong else "none"
+        raise NpGradcamError(f"{check}: expected an array of real numbers for each input of the layer, got {got}")
+    if not isinstance(directions, Integral) or directions < 1:
+        raise NpGradcamError(f"{check}: expected directions to be a whole number, 1 or more, got {directions!r}")
 
 
 def _differences(what: str, points: Sequence[Array], along: Callable[[list[Array], float], Array],

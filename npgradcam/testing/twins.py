@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from ..errors import UnknownLayerError, close_matches
+import numpy as np
+
+from ..errors import NpGradcamError, UnknownLayerError, close_matches
 from ..layers import (
     AdaptiveAvgPool2d,
     AvgPool2d,
@@ -111,6 +113,8 @@ def slow_forward(layer: Layer, *xs: Numbers) -> Numbers:
     ------
     UnknownLayerError
         If this kind of layer has no slow definition.
+    NpGradcamError
+        If an input holds no numbers.
 
     Examples
     --------
@@ -119,7 +123,9 @@ def slow_forward(layer: Layer, *xs: Numbers) -> Numbers:
     >>> slow_forward(ReLU(), np.array([-1.5, 2.0])).tolist()
     [0.0, 2.0]
     """
-    y: Numbers = _twin(layer).forward(layer, *xs)
+    twin = _twin(layer)
+    _expect_numbers(layer, *xs)
+    y: Numbers = twin.forward(layer, *xs)
     return y
 
 
@@ -130,6 +136,8 @@ def slow_backward(layer: Layer, signal: Numbers, *xs: Numbers) -> tuple[Numbers,
     ------
     UnknownLayerError
         If this kind of layer has no slow definition.
+    NpGradcamError
+        If an input holds no numbers.
 
     Examples
     --------
@@ -138,8 +146,18 @@ def slow_backward(layer: Layer, signal: Numbers, *xs: Numbers) -> tuple[Numbers,
     >>> slow_backward(ReLU(), np.array([3.0, 5.0]), np.array([-1.5, 2.0]))[0].tolist()
     [0.0, 5.0]
     """
-    down = _twin(layer).backward(layer, signal, *xs)
+    twin = _twin(layer)
+    _expect_numbers(layer, signal, *xs)
+    down = twin.backward(layer, signal, *xs)
     return down if isinstance(down, tuple) else (down,)
+
+
+def _expect_numbers(layer: Layer, *xs: object) -> None:
+    """Refuse what holds no numbers: None, a generator, text."""
+    wrong = [x for x in xs if np.asarray(x).dtype.kind in "OUS"]
+    if wrong:
+        kind = type(wrong[0]).__name__
+        raise NpGradcamError(f"{type(layer).__name__}: expected an array of numbers for each input, got {kind}")
 
 
 def _twin(layer: Layer) -> Twin:

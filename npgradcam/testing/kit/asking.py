@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from npgradcam.convention import Convention
+from npgradcam.convention import Convention, conventions
 from npgradcam.diagnosis import words
 from npgradcam.errors import NpGradcamError
 from npgradcam.typing import Array
@@ -47,6 +47,7 @@ class Asking:
         self.wrong: dict[str, list[Pair]] = {}  # by check, as far as they have the shape and numbers of an answer
         self.compared: dict[str, list[Pair]] = {}  # by identity
         self.right: list[Case] = []
+        self.owners: list[str] = []  # whose weights explain what is wrong
         self.nearest = ""  # what is told where nothing explains an answer
 
     def answer(self, case: Case) -> Array:
@@ -54,9 +55,15 @@ class Asking:
         given = self.function(case.model, case.images.copy(), list(case.target), case.layer, **self.named)
         if given is None:
             raise NpGradcamError("expected an array, got None: is a return missing?")
-        found = np.asarray(given)
+        try:
+            found = np.asarray(given)
+        except ValueError:
+            raise NpGradcamError("expected an array of real numbers, got rows of several shapes") from None
         if found.dtype.kind not in "biuf":
-            raise NpGradcamError(f"expected an array of real numbers, got {found.dtype} {found.shape}")
+            kind = type(given).__name__ if found.dtype == object else f"{found.dtype} {found.shape}"
+            raise NpGradcamError(f"expected an array of real numbers, got {kind}")
+        if found.ndim < 2:
+            raise NpGradcamError(f"expected an array with an answer for each image, got the shape {found.shape}")
         N, C, H, W = case.images.shape
         if self.method in MAPS and found.ndim == 4 and 1 in (found.shape[1], found.shape[3]):
             found = found[:, 0] if found.shape[1] == 1 else found[..., 0]
@@ -85,7 +92,7 @@ class Asking:
             left = [c for error, c in near if error <= self.tolerance]
             kept = {id(c) for c in left}
             self.choices = [c for c in self.choices if id(c) in kept] or self.choices
-            self.agrees |= bool(found.any())
+            self.agrees |= bool(left[0].of(case, self.method).any())  # nothing agrees with zeros alone
             self.right.append(case)
             return Result(self.method, case.name, "right", off)
         if np.isfinite(found).all() and (not sentence or sentence == TURNED or _of_another_layer(case, found)):
@@ -115,6 +122,7 @@ class Asking:
             for check, pairs in smallest.items():
                 again = [m for m in found.values() if explains(m, pairs)]
                 found |= {check: again[0]} if again else causes({check: pairs}, known, self._look)
+        self.owners = [name for name in conventions if any(f"as in {name}" in m.sentence for m in found.values())]
         rest = [case for check, pairs in self.wrong.items() if check not in found for case, _ in pairs]
         clue = in_common(rest, self.right) or self.nearest
         unknown = f"{UNKNOWN}; {clue}" if clue else UNKNOWN
@@ -163,12 +171,16 @@ class Asking:
 
     @property
     def convention(self) -> str:
-        """The convention that is left, as a known one; "" where no answer was right, or there is nothing to say."""
+        """The convention that is left, as a known one; "" where no answer was right, or there is nothing to say.
+
+        Of several that are left it is that of whose weights these are, if they are somebody's own.
+        """
         if not self.agrees:
             return ""
         if self.method in RULES:
             return "" if self.choices[0].convention.score == "logit" else self.choices[0].text.removeprefix(", ")
-        return self.choices[0].text
+        texts = [c.text for c in self.choices]
+        return next((f"as {name}" for name in self.owners if f"as {name}" in texts), texts[0])
 
 
 def in_words(error: Exception) -> str:

@@ -9,8 +9,10 @@ from itertools import product
 import numpy as np
 
 from npgradcam.diagnosis import Finding, words
+from npgradcam.diagnosis.inputs import ARRANGED
 from npgradcam.diagnosis.search import SIGNS, TURNS
 from npgradcam.diagnosis.sources import Source, sources
+from npgradcam.diagnosis.training import TRAINING, in_training
 from npgradcam.errors import NpGradcamError
 from npgradcam.kernels.session import session
 from npgradcam.methods import default_layer
@@ -102,13 +104,15 @@ class Elsewhere:
         shapes = network.shapes(case.images.shape)
         if not layer or not other or shapes[layer] != shapes[other] or not all(0 <= c < case.classes for c in target):
             return []
-        x = np.ascontiguousarray(case.x[:, ::-1]) if f.input else case.x
+        x = np.ascontiguousarray(ARRANGED[f.input](case.x)) if f.input in ARRANGED else case.x
+        if f.input == TRAINING:
+            network = in_training(network) or network
         tape = network.forward(x, tuple(dict.fromkeys((layer, other))), output)
         mixed, plain = ([(layer, other)], []) if other != layer else ([], [layer])
         own = words.OWN in f.departures  # what the network returns, which `output` is
         scores = ("logit",) if own or f.score == "logit" else ("logit", f.score)
-        return list(sources(network, tape, target, np.arange(len(target)), plain, scores, ((f.method, f.weighing),),
-                            mixed=mixed))
+        return [s for score in scores for s in sources(  # one backward each: in training a batch is one whole
+            network, tape, target, np.arange(len(target)), plain, (score,), ((f.method, f.weighing),), mixed=mixed)]
 
     def _stretched(self, map: Array, source: Source) -> Array:
         """Return the map with the finding's factor: by its name where it has one."""

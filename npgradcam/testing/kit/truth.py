@@ -110,6 +110,7 @@ def choices(method: str) -> Iterator[Choice]:
 
 def _finished(method: str, f: Finishing, score: Score, field: str, weighing: str, own: bool) -> Iterator[Choice]:
     names, departures = _nearest(f)
+    names = [name for name in names if conventions[name].score == score] or names
     theirs = own or any(getattr(conventions[name], field) == weighing for name in names)
     said = [*departures, *([] if theirs else [words.weighed(weighing, "mean")])]
     base = " and ".join(words.OWNERS.get(name, name) for name in names)
@@ -143,9 +144,11 @@ def choice_of(convention: Convention | str, method: str) -> Choice:
     Raises
     ------
     NpGradcamError
-        If nothing is left of it then.
+        If nothing is left of it then, or it is none.
     """
     c = conventions[convention] if isinstance(convention, str) else convention
+    if not isinstance(c, Convention):
+        raise NpGradcamError(f"convention: expected a Convention or the name of one, got {type(c).__name__}")
     if c.levels or c.start or c.swapped:
         raise NpGradcamError(f"convention {c.name!r}: expected one to hold somebody to, got one that is made of faults")
     field, weighings = CHOICES.get(method, ("weights", (c.weights,)))

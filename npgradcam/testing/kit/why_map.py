@@ -133,7 +133,7 @@ def _diagnosed(case: Case, method: str, found: Array, tolerance: float) -> Diagn
 
 
 def _nearest(d: Diagnosis) -> str:
-    best, (_, h, w) = d.findings[0], d.worst
+    best, (_, h, w) = d.nearest[0], d.worst
     if best.error > NEAR:
         return ""
     said = f"as {best.who}{': ' if best.departures else ''}{'; '.join(best.departures)}"

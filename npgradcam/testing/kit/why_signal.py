@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from npgradcam.convention.guided import Ungated
+from npgradcam.diagnosis.training import TRAINING, in_training
 from npgradcam.errors import NpGradcamError
 from npgradcam.layers import Clip
 from npgradcam.methods import backprop
@@ -84,6 +85,7 @@ def _others(rule: str) -> Iterator[tuple[int, str, Signal]]:
             yield 1, f"equals the plain gradient: {inert}", _if_plain(other)
             yield 2, inert, other
         yield 1, f"{title}: negative numbers were cut off at the image alone", partial(_changed, _positive, "gradient")
+    yield 1, TRAINING, partial(_in_training, rule)
     if rule == "guided":
         yield 2, "the gate at ReLU6 is x > 0, also where x >= 6", _open_above
     for other_rule in RULES.values():
@@ -102,6 +104,10 @@ def _others(rule: str) -> Iterator[tuple[int, str, Signal]]:
 
 def _changed(change: Callable[[Array], Array], rule: str, case: Case, score: Score) -> Array:
     return change(signal(case, rule, score))
+
+
+def _in_training(rule: str, case: Case, score: Score) -> Array:
+    return signal(replace(case, network=in_training(case.network) or case.network), rule, score)
 
 
 def _positive(s: Array) -> Array:

@@ -61,7 +61,11 @@ def _maps(A: Numbers, dA: Numbers, image: list[int], guided: Numbers,
 
 
 def _conventions(case: Case) -> dict[str, Convention]:
-    """Return the conventions whose numbers follow from the logit's gradients, by names without spaces."""
+    """Return the conventions whose numbers follow from the logit's gradients, by names without spaces.
+
+    The signed map itself, which is what npgradcam saves, is there already.
+    """
     ends = case.network.last(case.network.outputs[0]) is not None
     return {re.sub(r"[^a-z0-9.]+", "-", c.name.lower()): c for c in conventions.values()
-            if c.resize not in LEFT_OUT and not c.levels and not (ends and c.score == "output")}
+            if c.resize not in LEFT_OUT and not c.levels and not (ends and c.score == "output")
+            and c.name != "npgradcam, saved"}
