@@ -51,9 +51,8 @@ def explained(path):
             return True
         x = {name: np.linspace(-1, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape) if name not in network.whole
              else np.ones(shape, np.int64) for name, shape in shapes.items()}
-        with np.errstate(all="ignore"):
-            ng.backprop(network, x, target=0)
-            ng.grad_cam(network, x, target=0)
+        ng.backprop(network, x, target=0)
+        ng.grad_cam(network, x, target=0)
     except NpGradcamError as error:
         sentence(error, path)
     return network is not None
