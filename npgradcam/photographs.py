@@ -53,7 +53,8 @@ def read_image(source: Any, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
     ----------
     source : str, Path, bytes, binary file, PIL.Image.Image or uint8 array (H, W), (H, W, 3) or (H, W, 4)
         A file is read from its present position to its end. Files and bytes are JPEG, PNG, WEBP, BMP, GIF or
-        TIFF, recognised by content, not by name. Of several frames the first is taken.
+        TIFF, recognised by content, not by name. Of several frames the first is taken, and of the
+        several JPEGs in one file (MPO) that some cameras write.
     max_pixels : int
         More pixels than this are refused before anything is decoded. Pillow itself refuses beyond 178 956 970.
 

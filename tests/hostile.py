@@ -80,6 +80,8 @@ CORPUS: dict[str, dict[str, Hostile]] = {
         "commands a terminal": Hostile("can be printed", b"cat\n\x1b[2J\n"),
         "a long name": Hostile("at most 1024", b"a" * 5000), "a zero": Hostile("can be printed", b"a\0b\n"),
         "backwards": Hostile("can be printed", "a\u202eb".encode()), "16 MiB": Hostile("max_bytes", b"a\n" * 2**24),
+        "many": Hostile(None, b"a\n" * 10**5), "a million and one": Hostile("classes", b"a\n" * 10**6 + b"b"),
+        "16 MiB of lines": Hostile("classes", b"\n" * 2**24), "of names": Hostile("classes", b"ab\n" * 5_592_405),
         "a mark in front": Hostile(None, b"\xef\xbb\xbfcat\ndog\n"),
         "tabs": Hostile(None, b"n01\ttench\r\n\tcat  dog\n"),
         "nothing": Hostile(None, b""),

@@ -6,6 +6,7 @@ import io
 import json
 import zipfile
 
+import numpy as np
 import onnx
 from onnx_graphs import model, n, numbers
 from onnx_hostile_models import held, outside, tensor
@@ -73,6 +74,33 @@ def archive() -> bytes:
     return buffer.getvalue()
 
 
+def enlarged() -> bytes:
+    """Forty maps of 4 GB from a picture whose size is declared."""
+    scale = np.array([1, 1, 2300, 2300], np.float32)
+    chain = [n("Sigmoid", f"c{i}", f"c{i + 1}") for i in range(40)]
+    made = model(n("Resize", "x - a", "c0"), *chain, n("ReduceMean", "c40"), inputs={"x": (1, 3, 8, 8)}, a=scale)
+    return bytes(made.SerializeToString())
+
+
+def dated(version: int) -> bytes:
+    made = onnx.ModelProto.FromString(GOOD)
+    made.ir_version = version
+    return bytes(made.SerializeToString())
+
+
+def referring() -> bytes:
+    made = model(n("Softmax", "x", axis=1))
+    made.graph.node[0].attribute[0].ref_attr_name = "a"
+    return bytes(made.SerializeToString())
+
+
+def two_fields(size: int) -> bytes:
+    """Two answers to what a weight is; a large one is read another way than a small one."""
+    made = model(n("Add", "x a"), a=numbers(size, seed=1))
+    made.graph.initializer[0].float_data.extend([1.0] * size)
+    return bytes(made.SerializeToString())
+
+
 GOOD = bytes(model(n("Add", "x a"), a=numbers(3, seed=1)).SerializeToString())
 SHADOWED = model(n("Add", "x a"), inputs={"x": (1, 3, 8, 8), "a": (8,)}, a=numbers(8, seed=1))
 BYTES: dict[str, tuple[str | None, bytes]] = {
@@ -93,8 +121,15 @@ BYTES: dict[str, tuple[str | None, bytes]] = {
     "a weight twice": ("twice", twice("weight")), "an attribute twice": ("once", twice("attribute")),
     "a key twice": ("twice", twice("key")), "an opset twice": ("one version", twice("opset")),
     "an opset by two names": ("one version", other_opset()), "two places": ("twice", two_places()),
+    **{f"version {version}": ("version 3 to 20", dated(version)) for version in (-5, 0, 2, 21, 999)},
+    "version 3": (None, dated(3)), "version 20": (None, dated(20)),
+    "a reference to nothing": ("no function", referring()),
+    "bytes and numbers": ("one place", two_fields(3)), "many bytes and numbers": ("one place", two_fields(2**15)),
+    "numbers here and beside it": ("one place", bytes(held(tensor(
+        data_type=1, dims=[3], raw_data=bytes(12), data_location=1)).SerializeToString())),
     "the same bytes for four": (None, shared(4)), "the same bytes for five": ("four times", shared(5)),
     "a weight that is an input too": (None, bytes(SHADOWED.SerializeToString())),
+    "a picture whose maps take 155 GB": ("GiB of activations", enlarged()),
     "labels that command a terminal": ("can be printed", described(labels=["a\x1b[2J", "b", "c"])),
     "labels that are numbers": ("one text a class", described(labels=[1, 2])),
     "labels nested": ("JSON|one text", described(labels="[" * 100_000)),

@@ -98,6 +98,6 @@ PICTURES: dict[str, tuple[str | None, bytes]] = {
     "one pixel": (None, encoded(COLOUR.resize((1, 1)), "PNG")),
     "1 x 65500": (None, encoded(Image.new("RGB", (1, 65500)), "JPEG")),
     **{f"moving {kind}": (None, encoded(COLOUR, kind, save_all=True, append_images=[COLOUR.rotate(90)] * 3))
-       for kind in ("GIF", "PNG", "WEBP", "TIFF")},
+       for kind in ("GIF", "PNG", "WEBP", "TIFF", "MPO")},
     "a JPEG and more": (None, JPEG + b"PK\3\4" + bytes(99)),
 }

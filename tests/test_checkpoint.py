@@ -89,7 +89,7 @@ def views(draw):
     return raw, offset, shape, strides
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=8 * settings().max_examples)
 @given(st.dictionaries(st.text("abc.0é", max_size=6), views(), min_size=1, max_size=4), st.booleans())
 def test_what_is_written_is_read_back(tmp_path_factory, tensors, big):
     folder = tmp_path_factory.mktemp("round")

@@ -66,7 +66,9 @@ def test_damaged_files_are_read_or_refused(kind, tmp_path):
 
 
 NAUGHTY = {
-    "it touched": "open('/etc/hostname').read()", "open ": "open(path, 'ab')",
+    "it touched": "open('/etc/hostname').read()", "/../../../etc": "opened(f'{path.parent}/../../../etc/hostname')",
+    "/link": "opened(f'{path.parent}/link')", "beside": "opened(f'{path.parent}beside')", "../up": "opened('../up')",
+    "open ": "open(path, 'ab')",
     "socket.": "__import__('socket').socket()", "compile": "eval(compile('1', 'file', 'eval'))",
     "pickle.find_class": "pickle.loads(pickle.dumps(Path('a')))", "import ": "__import__('colorsys')",
     "os.system": "os.system('true')", "subprocess": "subprocess.run(['true'])", "KeyError": "{}['a']",
@@ -74,8 +76,10 @@ NAUGHTY = {
     "SIGSEGV": "os.kill(os.getpid(), 11)", "exit code 3": "os._exit(3)", "characters": "fail('no')",
     "control characters": "fail('a' * 30 + chr(27))", "RuntimeWarning": "np.float32(1e38) * 99", "read": "0",
 }
+COMPILING = {word: NAUGHTY[word] for word in ("socket.", "os.system", "subprocess", "KeyError", "exit code 3", "read")}
 SCRIPT = """
 import json, os, pickle, subprocess, sys
+from contextlib import suppress
 import numpy as np
 from pathlib import Path
 from fuzzing import doors, runs
@@ -87,6 +91,10 @@ class Bad(runs.NpGradcamError):
 def fail(text):
     raise Bad(text)
 
+def opened(name):
+    with suppress(FileNotFoundError):
+        open(name).close()
+
 def again(f):
     f(f)
 
@@ -95,19 +103,23 @@ def door(path):
     return "read"
 
 naughty = [eval(f"lambda path: {line}") for line in json.loads(sys.argv[1])]
-doors.DOORS["npz"] = (".npz", door)
-figures = runs.run("npz", lambda n: str(n).encode(), len(naughty), 1)
+kind = sys.argv[3]
+doors.DOORS[kind] = (".npz", door)
+folder = Path(sys.argv[2])
+(folder / "link").symlink_to("/etc/hostname")
+figures = runs.run(kind, lambda n: str(n).encode(), len(naughty), 1, folder=folder)
 print(json.dumps([figures.read, sorted(figures.findings)]))
 """
 
 
-def test_the_watch_sees_every_promise_that_is_broken():
-    """Each broken once; what comes before and after it is judged all the same."""
+@pytest.mark.parametrize(("kind", "naughty"), [("npz", NAUGHTY), ("compiled", COMPILING)])
+def test_the_watch_sees_every_promise_that_is_broken(kind, naughty, tmp_path):
+    """Each broken once; what comes before and after it is judged all the same. A compiler may do more."""
     environment = os.environ | {"PYTHONPATH": f"{HERE.parent}{os.pathsep}{HERE}"}
-    command = [sys.executable, "-c", SCRIPT, json.dumps(list(NAUGHTY.values()))]
+    command = [sys.executable, "-c", SCRIPT, json.dumps(list(naughty.values())), str(tmp_path), kind]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     read, findings = json.loads(done.stdout)
     found = dict(findings)
     assert read == 1
-    assert sorted(found) == list(range(len(NAUGHTY) - 1))
-    assert [word for n, word in enumerate(NAUGHTY) if n in found and word not in found[n]] == []
+    assert sorted(found) == list(range(len(naughty) - 1))
+    assert [word for n, word in enumerate(naughty) if n in found and word not in found[n]] == []

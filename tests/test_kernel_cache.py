@@ -81,6 +81,24 @@ def test_a_folder_inside_one_that_everybody_may_write_is_refused(mine: Path, mod
         assert f"lies in {mine / 'open'}, where everybody may write" in why_not(folder)
 
 
+def test_a_group_of_ones_own_may_write_above(mine: Path) -> None:
+    """Where every user has a group of one, folders are of mode 0775."""
+    (mine / "below" / "own").mkdir(0o700, parents=True)
+    (mine / "below").chmod(0o775)
+    assert why_not(mine / "below" / "own") == ""
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o775, 0o1770, 0o720])
+def test_a_folder_inside_one_that_another_group_may_write_is_refused(mine: Path, mode: int) -> None:
+    (mine / "shared" / "own").mkdir(0o700, parents=True)
+    os.chown(mine / "shared", -1, NOBODY)
+    (mine / "shared").chmod(0o755)
+    assert why_not(mine / "shared" / "own") == ""
+    (mine / "shared").chmod(mode)
+    assert f"lies in {mine / 'shared'}, where another group may write" in why_not(mine / "shared" / "own")
+
+
 @as_root
 def test_a_folder_of_another_user_is_refused_and_one_inside_it(mine: Path) -> None:
     (mine / "theirs" / "ours").mkdir(0o700, parents=True)

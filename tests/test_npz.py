@@ -44,7 +44,7 @@ any_arrays = st.sampled_from(DTYPES).flatmap(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=8 * settings().max_examples)
 @given(st.dictionaries(st.from_regex(r"[ab0é][ab.0é]{0,4}[ab0é]", fullmatch=True), any_arrays, max_size=4))
 def test_what_is_written_is_read_back_by_us_and_by_numpy(tmp_path_factory, arrays):
     path = tmp_path_factory.mktemp("round") / "a.npz"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from onnx_hostile_models import ODD, REFUSED
 import npgradcam as ng
 from npgradcam.errors import ModelFormatError, NpGradcamError
 from npgradcam.formats import _payloads
+from npgradcam.formats._beside import read_beside
 from npgradcam.formats.onnx import load_onnx, network_of
 from npgradcam.formats.onnx_file import onnx_file, read_onnx
 
@@ -49,9 +51,8 @@ def explained(path):
             return True
         x = {name: np.linspace(-1, 1, int(np.prod(shape)), dtype=np.float32).reshape(shape) if name not in network.whole
              else np.ones(shape, np.int64) for name, shape in shapes.items()}
-        with np.errstate(all="ignore"):
-            ng.backprop(network, x, target=0)
-            ng.grad_cam(network, x, target=0)
+        ng.backprop(network, x, target=0)
+        ng.grad_cam(network, x, target=0)
     except NpGradcamError as error:
         sentence(error, path)
     return network is not None
@@ -90,6 +91,44 @@ def test_weights_beside_the_model_are_read(tmp_path):
         onnx_file(made)
     with pytest.raises(ModelFormatError, match="max_bytes"):
         read_onnx(folder / "model.onnx", max_bytes=(folder / "model.onnx").stat().st_size - 1)
+
+
+@pytest.mark.parametrize("part", ["data", "folder"])
+def test_a_link_that_takes_the_place_of_a_weight_at_the_last_moment_is_not_followed(tmp_path, monkeypatch, part):
+    folder = dressed(tmp_path / "models")
+    secrets = tmp_path / "secrets"
+    secrets.mkdir()
+    for place in (folder / "folder" / "data", secrets / "data"):
+        place.write_bytes(bytes(12))
+    made = REFUSED["elsewhere: no place"][1]
+    made = type(made).FromString(made.SerializeToString())
+    made.graph.initializer[0].external_data.add(key="location", value="data" if part == "data" else "folder/data")
+    (folder / "model.onnx").write_bytes(made.SerializeToString())
+    read_onnx(folder / "model.onnx")
+    opened = os.open
+
+    def swapped(path, *arguments, **options):
+        if Path(path).name == part:
+            (folder / part).rename(tmp_path / "away")
+            (folder / part).symlink_to(tmp_path / "secret" if part == "data" else secrets)
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "supports_dir_fd", {*os.supports_dir_fd, swapped})
+    monkeypatch.setattr(os, "open", swapped)
+    with pytest.raises(ModelFormatError, match="is a link"):
+        read_onnx(folder / "model.onnx")
+
+
+def test_without_folders_held_open_links_are_refused_too(tmp_path, monkeypatch):
+    """As on Windows."""
+    folder = dressed(tmp_path / "models")
+    monkeypatch.setattr(os, "supports_dir_fd", set())
+    for name in ("data", "link", "linked/data", "hard"):
+        if name == "data":
+            assert len(read_beside(folder, {"location": name}, 12, Counter())) == 12
+            continue
+        with pytest.raises(ModelFormatError, match="is a link"):
+            read_beside(folder, {"location": name}, 12, Counter())
 
 
 def weights_of(folder, data, large, monkeypatch):

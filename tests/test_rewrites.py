@@ -52,6 +52,16 @@ def test_several_rows_of_several_images_are_the_same() -> None:
         assert same(b.signed_cam, a.signed_cam)
 
 
+def test_what_folds_beyond_the_largest_number_is_infinity_without_a_warning() -> None:
+    """A bias of 1e30 times a scale of 1e30; a warning is an error here."""
+    ones = np.ones(1, "f4")
+    norm30 = BatchNorm2d(ones * np.float32(1e30), ones, ones, ones)
+    net = Network((Node("conv", Conv2d(ones.reshape(1, 1, 1, 1), ones * np.float32(1e30)), ("input",)),
+                   Node("norm", norm30, ("conv",))))
+    for network in (net, fast(net)):
+        assert np.isinf(network(np.ones((1, 1, 1, 1), "f4"))).all()
+
+
 def test_a_convolution_takes_norm_and_rectifier_in_unless_somebody_looks_at_them() -> None:
     net = fast(gap_net())
     kinds = [type(n.layer).__name__ for n in net.plan(("fc",)).nodes[:3]]

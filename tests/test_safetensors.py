@@ -35,7 +35,7 @@ shapes = hnp.array_shapes(min_dims=0, max_dims=4)
 any_arrays = st.sampled_from(DTYPES).flatmap(lambda dtype: hnp.arrays(np.dtype(dtype), shapes))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=8 * settings().max_examples)
 @given(st.dictionaries(st.text("ab.é", min_size=1, max_size=6), any_arrays, max_size=4), st.booleans())
 def test_what_the_package_writes_is_read(tmp_path_factory, arrays, noted):
     path = tmp_path_factory.mktemp("round") / "a.safetensors"

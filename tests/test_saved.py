@@ -53,7 +53,6 @@ def same_networks(a, b):
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-@settings(max_examples=5, deadline=None)
 @given(data=st.data())
 def test_every_layer_travels_bit_by_bit(kind, data):
     layer = data.draw(LAYERS[kind]).layer

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import stat
+import errno
+import os
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 
 from npgradcam.errors import ModelFormatError
 
-from ._source import MAX_BYTES, is_plain, open_source, shown
+from ._source import FLAGS, MAX_BYTES, is_plain, shown, source_of
 
 _KNOWN = {"location", "offset", "length", "checksum"}
 
@@ -47,17 +48,41 @@ def read_beside(folder: Path | None, said: Mapping[str, str], count: int, taken:
     whole = all(text.isascii() and text.isdigit() and len(text) < 19 for text in (offset, length))
     if not whole or int(length) != count:
         raise ModelFormatError(f"expected {count} bytes from an offset, got {shown(length)} from {shown(offset)}")
-    path = folder
-    for part in name.split("/"):
-        path = path / part
-        try:
-            status = path.lstat()
-        except OSError as error:
-            raise ModelFormatError(f"no file {shown(name)} beside the model ({error.strerror})") from None
-        if stat.S_ISLNK(status.st_mode) or (stat.S_ISREG(status.st_mode) and status.st_nlink > 1):
-            raise ModelFormatError(f"{shown(name)} is a link; copy the file beside the model")
-    with open_source(path, MAX_BYTES) as source:
+    with source_of(_opened(folder, name), shown(name), MAX_BYTES) as source:
+        if os.fstat(source.file.fileno()).st_nlink > 1:
+            raise _link(name)
         taken[name] += count
         if taken[name] > 4 * source.size:
             raise ModelFormatError(f"expected at most four times the bytes of {shown(name)}, got {taken[name]}")
         return source.numbers(int(offset), count, "they")
+
+
+def _opened(folder: Path, name: str) -> int:
+    """Return the open file; no link is followed, also none that takes the place of a file at this moment."""
+    try:
+        if os.open in os.supports_dir_fd:
+            return _within(folder, name)
+        path = folder / name  # Windows, where making links is a privilege
+        if path.resolve(strict=True) != folder.resolve() / name:
+            raise _link(name)
+        return os.open(path, FLAGS)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):  # what O_NOFOLLOW says of a link
+            raise _link(name) from None
+        raise ModelFormatError(f"no file {shown(name)} beside the model ({error.strerror})") from None
+
+
+def _within(folder: Path, name: str) -> int:
+    """Open each part of a name inside the one before: what was opened is what is looked at, and nothing else."""
+    at = os.open(folder, os.O_RDONLY)
+    for part in name.split("/"):
+        try:
+            deeper = os.open(part, FLAGS | os.O_NOFOLLOW, dir_fd=at)
+        finally:
+            os.close(at)
+        at = deeper
+    return at
+
+
+def _link(name: str) -> ModelFormatError:
+    return ModelFormatError(f"{shown(name)} is a link; copy the file beside the model")

@@ -17,7 +17,7 @@ from npgradcam.errors import ModelFormatError
 
 MAX_BYTES = 4 * 2**30  # of a file; the caller may choose another limit
 # Opened so, a named pipe or a device does not wait for anybody; what it is, the open descriptor tells.
-_FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,20 @@ def open_source(path: str | os.PathLike[str], max_bytes: int) -> Iterator[Source
     """Open `path` for the length of a `with` block; a failing disk or memory becomes a ModelFormatError."""
     name = os.fspath(path)
     try:
-        descriptor = os.open(path, _FLAGS)
+        descriptor = os.open(path, FLAGS)
     except (OSError, ValueError) as error:
         if isinstance(error, FileNotFoundError):
             raise ModelFormatError(f"{name}: there is no such file; check the path") from error
         raise ModelFormatError(
             f"{name!r}: expected a file that can be read, got {_reason(error)}; check its path and permissions"
         ) from error
+    with source_of(descriptor, name, max_bytes) as source:
+        yield source
+
+
+@contextmanager
+def source_of(descriptor: int, name: str, max_bytes: int) -> Iterator[Source]:
+    """Do the same with what is open already; the descriptor is closed after the block."""
     status = os.fstat(descriptor)
     if not stat.S_ISREG(status.st_mode):
         os.close(descriptor)

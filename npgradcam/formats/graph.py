@@ -15,6 +15,7 @@ from npgradcam.network import Network, Node
 from npgradcam.topology import Topology
 
 from ._source import shown
+from .activations import check_activations
 from .settings import Unfit, decode, decode_layer, encode
 
 Array = NDArray[Any]
@@ -69,9 +70,11 @@ def network_of_record(record: Any, arrays: Mapping[str, Array], dtype: str, back
     if unread := sorted(set(arrays) - take.names):
         raise ModelFormatError(f"no layer speaks of the array {shown(unread[0])}")
     try:
-        return Network(nodes, **about, dtype=dtype, backend=backend)
+        network = Network(nodes, **about, dtype=dtype, backend=backend)
+        check_activations(network)
     except NpGradcamError as error:
         raise ModelFormatError(f"network: {error}") from None
+    return network
 
 
 def _node(record: Any, take: Mapping[str, Array]) -> Node:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 
-from npgradcam.errors import UnsupportedOperatorError
+from npgradcam.errors import ModelFormatError, UnsupportedOperatorError
 from npgradcam.kernels import Backend, session
 from npgradcam.network import Network, Node
 
 from ._source import MAX_BYTES
+from .activations import check_activations
 from .onnx_file import DTYPES, OnnxFile, read_onnx
 from .onnx_graph import GraphInMaking
 
@@ -29,7 +30,7 @@ def network_of(file: OnnxFile, dtype: str = "float32", backend: Backend = "auto"
     UnsupportedOperatorError
         If operators have no layer; all of them are listed.
     ModelFormatError
-        If the graph contradicts itself.
+        If the graph contradicts itself, or needs more memory for its declared input than `check_activations` allows.
     """
     strange = ", ".join(f"{value.name} of type {value.type}" for value in file.inputs if value.type not in DTYPES)
     if strange:
@@ -44,7 +45,7 @@ def network_of(file: OnnxFile, dtype: str = "float32", backend: Backend = "auto"
         outputs = tuple(graph.output(value.name) for value in file.outputs)
     nodes = _needed(graph.nodes, outputs)
     kept = {node.name for node in nodes} | {value.name for value in file.inputs}
-    return Network(
+    network = Network(
         nodes,
         inputs=tuple(value.name for value in file.inputs),
         outputs=outputs,
@@ -54,6 +55,11 @@ def network_of(file: OnnxFile, dtype: str = "float32", backend: Backend = "auto"
         dtype=dtype,
         backend=backend,
     )
+    try:
+        check_activations(network)
+    except ModelFormatError as error:
+        raise ModelFormatError(f"{file.source}: {error}") from None
+    return network
 
 
 def _needed(nodes: list[Node], outputs: tuple[str, ...]) -> tuple[Node, ...]:

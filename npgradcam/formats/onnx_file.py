@@ -22,6 +22,7 @@ from .onnx_values import DTYPES, Array, Bytes, Declared, Operation, Reader
 
 INSTALL = "pip install 'npgradcam[onnx]'"
 OPSETS = (6, 28)  # the first and the last whose operators were read in the specification
+FORMATS = (3, 20)  # of the file (ir_version): operator sets came with 3; newer ones have added, and changed nothing
 MAX_NODES = 100_000
 
 
@@ -126,6 +127,9 @@ def _check_versions(source: str, model: Any) -> None:
         raise UnsupportedOperatorError(
             f"{source}: expected operators of version {OPSETS[0]} to {OPSETS[1]} (opset), got {opset}; export it again"
         )
+    if not FORMATS[0] <= model.ir_version <= FORMATS[1]:
+        raise ModelFormatError(f"{source}: expected a file of version {FORMATS[0]} to {FORMATS[1]} (ir_version), got "
+                               f"{model.ir_version}; export it again")
     if len(graph.node) > MAX_NODES:
         raise ModelFormatError(f"{source}: expected at most {MAX_NODES} nodes, got {len(graph.node)}")
     if len(graph.initializer) > MAX_NODES:

@@ -19,6 +19,7 @@ from ._source import shown
 
 MAX_RANK = 8
 MAX_LENGTH = 2**31 - 1  # of one axis
+_LISTS = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 _HALVES = {"FLOAT16", "BFLOAT16"}  # computed in float32
 DTYPES = {
     "FLOAT": "f4", "DOUBLE": "f8", "FLOAT16": "f2", "BFLOAT16": "f4", "INT64": "i8", "INT32": "i4", "INT16": "i2",
@@ -104,6 +105,9 @@ class Reader:
 
     def attribute(self, node: Any, a: Any) -> Any:
         """Return an attribute's value: a number, a text, an array, or lists of numbers; graphs are only named."""
+        if a.ref_attr_name:
+            raise self.fail(f"node {shown(str(node.name or node.op_type))}: expected a value as {shown(a.name)}, got a "
+                            "reference to a function's, around no function; export it again")
         kind = self.onnx.AttributeProto.AttributeType.Name(a.type)
         if kind in ("FLOAT", "INT"):
             return a.f if kind == "FLOAT" else a.i
@@ -127,6 +131,11 @@ class Reader:
         if len(shape) > MAX_RANK or any(not 0 <= n <= MAX_LENGTH for n in shape):
             raise self.fail(f"{where}: expected at most {MAX_RANK} axes of at most {MAX_LENGTH}, got {shape[:12]}")
         count, size = math.prod(shape), 2 if kind in _HALVES else np.dtype(DTYPES[kind]).itemsize
+        places = [name for name in _LISTS if len(getattr(tensor, name))]
+        places += ["raw_data"] * (large is not None or tensor.HasField("raw_data"))
+        places += ["another file"] * (tensor.data_location == self.onnx.TensorProto.EXTERNAL)
+        if len(places) > 1:
+            raise self.fail(f"{where}: expected its numbers in one place, got {' and '.join(places)}; export it again")
         if large is not None:
             data = large()
         elif tensor.data_location == self.onnx.TensorProto.EXTERNAL:

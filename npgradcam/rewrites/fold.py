@@ -57,7 +57,8 @@ def _folded(linear: Layer, affine: Layer) -> Layer | None:
     """Return the linear layer that does what both do, one after the other; made once, so that plans share it."""
     known = _done.setdefault(linear, WeakKeyDictionary())
     if affine not in known:
-        known[affine] = _fold(linear, affine)
+        with np.errstate(all="ignore"):  # beyond the largest number lies infinity, as it does without folding
+            known[affine] = _fold(linear, affine)
     return known[affine]
 
 

@@ -82,9 +82,8 @@ def explained(model: Model) -> str:
             return "read"
         x = {name: np.ones(shape, np.int64) if name in network.whole else
              np.linspace(-1, 1, math.prod(shape), dtype=network.dtype).reshape(shape) for name, shape in shapes.items()}
-        with np.errstate(all="ignore"):
-            ng.backprop(model, x, target=0)
-            ng.grad_cam(model, x, target=0)
+        ng.backprop(model, x, target=0)
+        ng.grad_cam(model, x, target=0)
     except NpGradcamError as error:
         sentence(error)
         return "read"
