@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import html
 import re
+from difflib import get_close_matches
 from pathlib import Path
 
 import nbformat
@@ -43,12 +44,21 @@ def page(notebook, title):
     return re.sub(r"FORMULA(\d+)X", lambda mark: formulas[int(mark[1])], made)
 
 
-def main():
+def a_notebook(name):
+    """Return the path of a notebook: as it is given, or one of this folder by its name."""
+    for path in (Path(name), Path(f"{name}.ipynb"), HERE / name, HERE / f"{name}.ipynb"):
+        if path.suffix == ".ipynb" and path.is_file():
+            return path
+    near = get_close_matches(Path(name).stem, [path.stem for path in HERE.glob("*.ipynb")])
+    raise argparse.ArgumentTypeError(f"there is no notebook {name}{'; near it: ' if near else ''}{', '.join(near)}")
+
+
+def main(arguments=None):
     """Render the notebooks that are named, or all."""
     parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("notebooks", nargs="*", type=Path, default=sorted(HERE.glob("*.ipynb")))
+    parser.add_argument("notebooks", nargs="*", type=a_notebook, default=sorted(HERE.glob("*.ipynb")))
     parser.add_argument("-o", "--out", type=Path, default=HERE / "rendered")
-    chosen = parser.parse_args()
+    chosen = parser.parse_args(arguments)
     chosen.out.mkdir(parents=True, exist_ok=True)
     for path in chosen.notebooks:
         target = chosen.out / f"{path.stem}.html"

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from npgradcam.errors import ShapeError
+from npgradcam.layers.checking import moved_channels
 from npgradcam.topology import Topology
 from npgradcam.typing import Array, IntArray
 
@@ -25,8 +26,9 @@ def check_inputs(network: Topology, given: Mapping[str, Array], dtype: str) -> N
                 raise ShapeError(f"input {name!r}: expected at least one image and one cell, got shape {shape}")
         elif len(declared) != len(shape) or any(d not in (None, n) for d, n in zip(declared, shape, strict=True)):
             wanted = ", ".join("any" if d is None else str(d) for d in declared)
-            one = "; it was exported for that batch only" if shape[1:] == declared[1:] else ""
-            raise ShapeError(f"input {name!r}: expected shape ({wanted}), got {shape}{one}")
+            batch = "it was exported for that batch only" if shape[1:] == declared[1:] else ""
+            why = batch or moved_channels(declared, shape)
+            raise ShapeError(f"input {name!r}: expected shape ({wanted}), got {shape}{'; ' if why else ''}{why}")
         elif 0 in shape and 0 not in declared:
             raise ShapeError(f"input {name!r}: expected at least one image and one cell, got shape {shape}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from npgradcam.errors import ImageError, ModelFormatError, close_matches
+from npgradcam.errors import ImageError, ModelFormatError, nearest
 from npgradcam.photographs import read_image
 from npgradcam.preprocess import Prepared, Preprocess
 
@@ -116,7 +116,7 @@ def sample(name: str) -> Path:
     Raises
     ------
     ImageError
-        If there is no such photograph; the sentence names those that there are.
+        If there is no such photograph; the sentence names those that are near, or all.
 
     Examples
     --------
@@ -126,5 +126,6 @@ def sample(name: str) -> Path:
     for path in sorted(_SAMPLES.iterdir()):
         if path.stem == name and path.suffix in (".png", ".jpg"):
             return path
-    near = close_matches(name, sample_names())
-    raise ImageError(f"sample {name!r}: expected one of the photographs that come along; did you mean {near}?")
+    near = nearest(str(name), sample_names())
+    said = f"; near it: {', '.join(near)}" if near else f": {', '.join(sample_names())}"
+    raise ImageError(f"sample {name!r}: expected one of the photographs that come along{said}")

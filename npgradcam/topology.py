@@ -116,7 +116,9 @@ class Topology:
             If there is none; with close matches.
         """
         if not isinstance(name, str):
-            raise UnknownLayerError(f"layer: expected a name, got {name!r}")
+            several = isinstance(name, (list, tuple, set))
+            way_out = "; ask once for each, of one forward(x, observe=[...])" if several else ""
+            raise UnknownLayerError(f"layer: expected a name, got {name!r}{way_out}")
         name = self.aliases.get(name, name) if name not in self._by_name else name
         if name not in self._by_name and name not in self.inputs:
             near = close_matches(name, [*self._by_name, *self.aliases])

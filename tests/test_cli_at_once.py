@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -64,6 +65,9 @@ AT_ONCE = {
     "diagnose a.npy a.png --tolerance nan": "expected a number above 0, got 'nan'",
     "diagnose a.npy a.png --tolerance -1": "expected a number above 0, got '-1'",
     "diagnose a.npy a.png --picture nowhere/x.png": "no folder nowhere to write into",
+    "diagnose a.npy a.png --picture new.jpg": "--picture: expected a name that ends in .png, got 'new.jpg'",
+    "study a.png -o why.pdf": "argument -o/--out: expected a name that ends in .html, got 'why.pdf'",
+    "study a.png --npz why.html": "--npz: expected a name that ends in .npz, got 'why.html'",
     "predict -dash.png": "-dash.png looks like an option; write the file as ./-dash.png; see npgradcam predict --help",
     "predict a.png --modl shapes": "there is no option --modl; near it: --model; see npgradcam predict --help",
     "explain a.png --method gradcam": "; near it: grad-cam, ",
@@ -87,6 +91,14 @@ def test_it_is_said_at_once(run, monkeypatch, tmp_path, asked):
     assert AT_ONCE[asked] in err
     assert err.count("\n") == 1
     assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("wrong", [("predict",), ("predict", "--zzz"), ("zzz",), ("predict", "none.png", *SMALL)])
+def test_where_stderr_is_closed_no_error_goes_to_where_results_are_read(run, monkeypatch, wrong):
+    monkeypatch.setattr(sys, "stderr", None)
+    code, out, _ = run(*wrong)
+    assert code in (2, 4)
+    assert out == ""
 
 
 @pytest.mark.parametrize(("where", "said"), [

@@ -109,12 +109,14 @@ def test_a_map_without_a_picture_is_refused(run, explained):
 
 def test_a_picture_replaces_nothing(run, explained):
     """Neither the photograph nor the map: who mistypes --picture must not lose what it was about."""
-    precious = explained / "map.npy"
-    before = precious.read_bytes()
-    code, _, err = run(precious, explained / "input.npy", "--picture", precious, *SMALL)
-    assert code == 2
-    assert "exists; choose another name" in err
-    assert precious.read_bytes() == before
+    photograph = explained / "photograph.png"
+    photograph.write_bytes(ng.images.sample("two_shapes").read_bytes())
+    for precious, said in ((photograph, "exists; choose another name"), (explained / "map.npy", "that ends in .png")):
+        before = precious.read_bytes()
+        code, _, err = run(explained / "map.npy", photograph, "--picture", precious, *SMALL)
+        assert code == 2
+        assert said in err
+        assert precious.read_bytes() == before
 
 
 def test_two_pictures_are_refused(run, explained):

@@ -20,7 +20,7 @@ from PIL import Image
 
 import npgradcam as ng
 from npgradcam import figure
-from npgradcam.cli import explain, main, pictures
+from npgradcam.cli import explain, main, pictures, study
 from npgradcam.cli.arguments import MODEL
 from npgradcam.cli.folder import default_folder
 from npgradcam.errors import ModelFormatError
@@ -227,6 +227,21 @@ def test_a_photograph_of_many_pictures_has_a_bar_of_its_own(run, monkeypatch, ph
     assert (f"/{photographs} [" in seen.getvalue()) == (photographs > 1)
 
 
+@pytest.mark.parametrize(("classes", "quiet"), [(4, ()), (3, ()), (4, ("--quiet",))])
+def test_a_study_of_many_classes_has_a_bar(run, monkeypatch, classes, quiet):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    seen = Terminal()
+    monkeypatch.setattr(sys, "stderr", seen)
+    monkeypatch.setattr(study, "FEW", 9)
+    ask = ("study", "--sample", "two_shapes", *SMALL, "--backend", "numpy", "--top-k", classes, *quiet)
+    assert run(*ask)[0] == 0
+    assert ("/12 [" in seen.getvalue()) == (classes == 4 and not quiet)
+    assert Path("why.html").exists()
+
+
 def test_the_next_photograph_is_read_ahead_and_never_more_than_one(run, monkeypatch):
     for n in range(4):
         Image.new("RGB", (40, 40)).save(f"{n}.png")
@@ -242,11 +257,11 @@ def test_the_next_photograph_is_read_ahead_and_never_more_than_one(run, monkeypa
     assert all(begun <= n + 2 for n, begun in enumerate(most))
 
 
-@pytest.mark.parametrize("option", ["--out", "--npz"])
-def test_a_study_replaces_only_what_a_study_wrote(run, tmp_path, option):
+@pytest.mark.parametrize(("option", "suffix"), [("--out", ".html"), ("--npz", ".npz")])
+def test_a_study_replaces_only_what_a_study_wrote(run, tmp_path, option, suffix):
     """Not the photograph itself, nor a page of somebody else: only a page or an archive of its own."""
     ask = ("study", "--sample", "two_shapes", *SMALL, "--overwrite", option)
-    for name, held in {"cat.jpg": ng.images.sample("two_shapes").read_bytes(), "page.html": b"<!DOCTYPE html>\n<html>",
+    for name, held in {"cat": ng.images.sample("two_shapes").read_bytes(), f"page{suffix}": b"<!DOCTYPE html>\n<html>",
                        "empty": b""}.items():
         (tmp_path / name).write_bytes(held)
         code, _, err = run(*ask, name)
@@ -276,6 +291,12 @@ def test_the_reference_pack_is_there_whole_or_not_at_all(run, tmp_path, monkeypa
         assert code == 2
         assert "No space left on device" in err
     assert [path.name for path in tmp_path.rglob("*")] == ["empty"]
+
+
+def test_the_reference_pack_does_not_follow_a_link_that_leads_nowhere(run, tmp_path):
+    (tmp_path / "link").symlink_to("nowhere")
+    code, _, err = run("reference", "link")
+    assert (code, err) == (2, "npgradcam: error: link is there already; name a new folder, or an empty one\n")
 
 
 @pytest.mark.parametrize("command", ["verify", "profile"])

@@ -227,3 +227,13 @@ def test_the_composite_has_its_border_in_the_middle():
 def test_an_unknown_sample_names_those_that_there_are():
     with pytest.raises(ImageError, match="chelsea"):
         sample("chelsae")
+
+
+@pytest.mark.parametrize(("name", "said"), [
+    ("chelsie", "come along; near it: chelsea"), ("Coffee", "come along; near it: coffee, cat_and_coffee"),
+    ("nonsense", "come along: cat_and_coffee, chelsea, coffee, two_shapes"),
+    (3, "come along: cat_and_coffee, chelsea, coffee, two_shapes"),
+])
+def test_a_sample_that_is_not_there_is_answered_with_near_ones_or_all(name, said):
+    with pytest.raises(ImageError, match=f"^sample {name!r}: expected one of the photographs that {said}$"):
+        sample(name)

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from time import monotonic, sleep
 from typing import Any
 
 import numpy as np
@@ -113,11 +114,13 @@ def test_a_device_is_not_replaced_and_a_full_one_for_results_is_a_sentence(tmp_p
     for place in (Path(os.devnull), tmp_path):
         with pytest.raises(NotWrittenError, match="something else than a file"), whole_file(place):
             pass
-    if Path("/dev/full").is_char_device():
+    if not Path("/dev/full").is_char_device():
+        return
+    said = "npgradcam: error: No space left on device; make room where the output goes, and the compiled kernels\n"
+    for command in (["layers", *SMALL], ["--help"], ["explain", "--help"], ["--version"]):
         with open("/dev/full", "w") as full:
-            done = subprocess.run([sys.executable, "-m", "npgradcam", "layers", *SMALL], stdout=full, text=True,
+            done = subprocess.run([sys.executable, "-m", "npgradcam", *command], stdout=full, text=True,
                                   stderr=subprocess.PIPE, cwd=ROOT, check=False)
-        said = "npgradcam: error: No space left on device; make room where the output goes, and the compiled kernels\n"
         assert (done.returncode, done.stderr) == (2, said)
 
 
@@ -191,9 +194,9 @@ def interrupted(at: int, *command: object) -> None:
 
 
 @posix
-@pytest.mark.parametrize(("command", "option"), [("page", "--out"), ("arrays", "--npz")])
-def test_ctrl_c_in_the_middle_of_a_study_leaves_the_old_file(command: str, option: str, tmp_path: Path) -> None:
-    path = tmp_path / "file.npz"
+@pytest.mark.parametrize(("name", "option"), [("page.html", "--out"), ("arrays.npz", "--npz")])
+def test_ctrl_c_in_the_middle_of_a_study_leaves_the_old_file(name: str, option: str, tmp_path: Path) -> None:
+    path = tmp_path / name
     assert main(["study", "--sample", "two_shapes", *SMALL, option, str(path), "--quiet"]) == 0
     before = path.read_bytes()
     interrupted(1, "study", "--sample", "two_shapes", *SMALL, option, path, "--overwrite")
@@ -213,3 +216,63 @@ def test_ctrl_c_in_the_middle_of_many_keeps_whole_folders_only(at: int, tmp_path
     assert (sorted(path.name for path in out.iterdir()) if out.exists() else []) == whole
     for folder in whole:
         assert {path.name for path in (out / folder).iterdir()} >= {"manifest.json", "grid.png", "input.png"}
+
+
+INTERRUPTION = "npgradcam: error: interrupted; nothing was left half done\n"
+BEGUN = """
+import sys
+from npgradcam.cli import main
+print("begun", flush=True)
+sys.exit(main())
+"""
+
+
+def begin(out: Path, photographs: list[Path]) -> subprocess.Popen[str]:
+    """Start explaining, as a process of its own; return it when Ctrl-C is heard."""
+    command = [sys.executable, "-c", BEGUN, "explain", *photographs, *SMALL, "--method", "cam", "--out", out]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "begun\n"
+    return process
+
+
+@posix
+def test_ctrl_c_three_times_at_any_moment_is_one_sentence(tmp_path: Path) -> None:
+    """Also once everything is tidied up, or done, and the interpreter is on its way out."""
+    photographs = [tmp_path / f"{n}.png" for n in range(12)]
+    for path in photographs:
+        Image.fromarray(noise(40)).save(path)
+    start = monotonic()
+    begin(tmp_path / "whole", photographs).communicate(timeout=300)
+    whole, random = monotonic() - start, np.random.default_rng(0)
+    for n, moment in enumerate(random.uniform(0.02, 1.02, 10)):
+        out = tmp_path / str(n)
+        process = begin(out, photographs)
+        sleep(moment * whole)
+        for pause in random.choice([0.0, 0.002, 0.02], 3):
+            process.send_signal(signal.SIGINT)
+            sleep(pause)
+        err = process.communicate(timeout=300)[1]
+        there = list(out.iterdir()) if out.exists() else []
+        if process.returncode == 0:
+            assert (err, len(there)) == ("", len(photographs))
+        else:  # an interrupt inside `exec`, as of a dataclass, ends Python by the signal itself: in a shell this is 130
+            assert process.returncode in (128 + signal.SIGINT, -signal.SIGINT)
+            assert err == INTERRUPTION
+        assert all((folder / "manifest.json").exists() and folder.name[0] != "." for folder in there)
+
+
+@posix
+def test_ctrl_c_at_the_very_end_changes_nothing(tmp_path: Path) -> None:
+    """From the end of the command on until the process is gone, as often as one likes."""
+    script = BEGUN.replace("print(", "from npgradcam import cli; cli._command = lambda options: print(")
+    for _ in range(3):
+        process = subprocess.Popen([sys.executable, "-c", script, "models"], stdout=subprocess.PIPE,
+                                   stderr=subprocess.PIPE, text=True, cwd=ROOT)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            sleep(0.0005)
+        err = process.communicate()[1]
+        assert (process.returncode, err) in ((0, ""), (130, INTERRUPTION))

@@ -155,3 +155,29 @@ def test_a_numba_cache_dir_that_cannot_be_written_is_one_line_and_nothing_is_kep
     assert err.startswith(f"npgradcam: NUMBA_CACHE_DIR='{tmp_path}/file/below' cannot be written (")
     assert err.count("\n") == 1
     assert set(Path(npgradcam.__file__).parent.rglob("*.nb?")) == before
+
+
+def test_a_cache_that_fills_up_does_not_end_the_run_and_one_line_says_so(mine: Path) -> None:
+    """The system refuses every byte beyond the first 4096 of a file, as a full disk does."""
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    try:
+        said, err = add(NUMBA_CACHE_DIR=str(mine))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert said == "1 False"
+    assert err.startswith(f"npgradcam: the cache {mine} failed (File too large), so compiled kernels are not kept and")
+    assert "set NUMBA_CACHE_DIR" in err
+    assert err.count("\n") == 1
+    assert not [path for path in mine.rglob("*") if ".tmp." in path.name]
+
+
+@pytest.mark.parametrize("part", ["nbi", "nbc"])
+def test_a_cache_that_is_damaged_is_written_anew(mine: Path, part: str) -> None:
+    assert add(NUMBA_CACHE_DIR=str(mine)) == ("1 True", "")
+    for path in mine.rglob(f"*.{part}"):
+        path.write_bytes(path.read_bytes()[:9])
+    assert add(NUMBA_CACHE_DIR=str(mine)) == ("1 True", "")
+    assert add(NUMBA_CACHE_DIR=str(mine)) == ("0 True", "")

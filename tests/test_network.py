@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_nets import gap_net
+from small_nets import gap_net, pictures
 
+import npgradcam as ng
 from npgradcam import rules
 from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError
 from npgradcam.layers import (
@@ -381,6 +382,32 @@ def test_images_that_do_not_fit_are_refused_with_the_place(images: np.ndarray, w
     if isinstance(images, np.ndarray) and images.ndim == 4 and "Conv2d" in words:
         with pytest.raises(ShapeError, match=words):
             branched().shapes(images.shape)
+
+
+@pytest.mark.parametrize(("declared", "shape", "said"), [
+    (None, (1, 9, 7, 3), "Conv2d 'conv': expected 3 channels on axis 1, got shape (1, 9, 7, 3); the channels come "
+                         "first, (N, C, H, W): give x.transpose(0, 3, 1, 2)"),
+    ((None, 3, None, None), (1, 9, 7, 3), "the channels come first, (N, C, H, W): give x.transpose(0, 3, 1, 2)"),
+    ((None, 9, 7, 3), (2, 3, 9, 7), "the channels come last, (N, H, W, C): give x.transpose(0, 2, 3, 1)"),
+    ((None, 3, 9, 7), (1, 9, 3, 7), "expected shape (any, 3, 9, 7), got (1, 9, 3, 7)"),
+    (None, (1, 9, 7, 4), "got shape (1, 9, 7, 4); is a layer missing before it?"),
+    (None, (9, 7, 3), "expected 4 axes (N, C, H, W), got shape (9, 7, 3); add or remove the batch axis?"),
+])
+def test_channels_in_the_wrong_place_come_with_the_transpose_that_moves_them(
+        declared: tuple[int | None, ...] | None, shape: tuple[int, ...], said: str) -> None:
+    conv = Node("conv", Conv2d(np.ones((2, 3, 1, 1), np.float32), None), ("image",))
+    net = Network((conv,), ("image",), declared={} if declared is None else {"image": declared})
+    with pytest.raises(ShapeError) as caught:
+        net(np.zeros(shape, np.float32))
+    assert str(caught.value).endswith(said)
+
+
+def test_several_layers_where_one_belongs_are_told_how() -> None:
+    net, x = gap_net(), pictures(1)
+    with pytest.raises(UnknownLayerError, match=r"expected a name, got \['a', 'b'\]; ask once for each, of one "):
+        ng.grad_cam(net, x, layer=["a", "b"])  # type: ignore[arg-type]
+    with pytest.raises(UnknownLayerError, match=r"expected a name, got 3$"):
+        net.resolve(3)  # type: ignore[arg-type]
 
 
 def test_a_layer_in_the_middle_that_does_not_fit_is_named() -> None:

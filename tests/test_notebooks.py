@@ -95,6 +95,22 @@ def test_the_readme_lists_every_notebook():
     assert sorted(linked) == [path.stem for path in NOTEBOOKS]
 
 
+@needs_jupyter
+def test_a_notebook_to_render_goes_by_its_name_and_another_is_a_sentence(tmp_path, monkeypatch, capsys):
+    monkeypatch.syspath_prepend(FOLDER)
+    import render
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "own.ipynb").touch()
+    assert [render.a_notebook(name) for name in ("05_cam", "05_cam.ipynb", "own", "own.ipynb")] == [
+        FOLDER / "05_cam.ipynb", FOLDER / "05_cam.ipynb", Path("own.ipynb"), Path("own.ipynb")]
+    for wrong, said in (("05_cma", "there is no notebook 05_cma; near it: 05_cam"), ("zzz", "no notebook zzz\n"),
+                        (".", "no notebook .\n")):
+        with pytest.raises(SystemExit):
+            render.main([wrong])
+        assert said in capsys.readouterr().err
+
+
 @needs_imagenet
 @needs_jupyter
 @pytest.mark.filterwarnings("default")  # the kernel's own, of its sockets and event loop

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 
 import numpy as np
 import pytest
 from small_nets import gap_net, pictures
 
 from npgradcam.cli import main
+from npgradcam.kernels import machine
 from npgradcam.layers import Conv2d, Linear, ReLU
 from npgradcam.rewrites.timed import operations, timed
 
@@ -47,3 +49,17 @@ def test_the_command_prints_every_layer_of_the_plan(backend: str, capsys: pytest
     assert (said["peak_gflop_s"] is None) == (backend == "numpy" or said["peak_gflop_s"] is None)
     assert said["sum"]["backward_ms"] == 0
     assert said["forward_ms"] > 0
+
+
+@pytest.mark.parametrize(("load", "said"), [(1.7, 1), (0.3, 0)])
+def test_times_of_a_busy_machine_come_with_a_remark(load: float, said: int, monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(os, "getloadavg", lambda: (load, 0.0, 0.0), raising=False)
+    monkeypatch.setattr(machine, "cores", lambda: 2)
+    given = ["profile", "shapes", "--backend", "numpy", "--rounds", "1", "--json"]
+    assert main(given) == 0
+    printed = capsys.readouterr()
+    assert printed.err.count("npgradcam: others use this machine (load 1.7 on 2 cores), so these times are not") == said
+    assert json.loads(printed.out)["rounds"] == 1
+    assert main([*given, "--quiet"]) == 0
+    assert capsys.readouterr().err == ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import numba
 import numpy as np
@@ -20,6 +21,7 @@ from npgradcam.rewrites import optimise
 from npgradcam.testing.pack import CASES
 from npgradcam.testing.strategies import networks
 from npgradcam.verification import Check, Randomised, Verification
+from npgradcam.verification.record import NotApplicableError
 
 ROWS = ("finite differences", "adjoint of each layer", "completeness", "CAM = Z Grad-CAM", "linear in the score",
         "class sum", "one rule if positive", "many targets", "batch", "threads", "plan: logits", "plan: A", "plan: map",
@@ -58,7 +60,8 @@ def test_what_does_not_apply_says_why():
     assert "logits" in v["class sum"].about
     smooth = Network.sequential([("conv", layers.Conv2d(np.ones((2, 3, 3, 3)))), ("swish", layers.HardSwish()),
                                  ("pool", layers.GlobalAvgPool2d()), ("flat", layers.Flatten())], dtype="float64")
-    assert "piecewise-linear" in found(smooth)["completeness"].about
+    said = "the parts add up in a piecewise-linear network only, and HardSwish 'swish' is curved"
+    assert found(smooth)["completeness"].about == said
     assert "no rectifier" in found(smooth)["one rule if positive"].about
 
 
@@ -209,6 +212,21 @@ def test_not_a_number_is_never_within_a_tolerance():
     assert str(v).endswith("1 ok, 1 FAILED, 1 not applicable")
     assert v.text() == str(v) == repr(v)
     assert v.as_dict()["checks"][0]["figure"] is None
+
+
+def test_completeness_of_a_graph_that_counts_with_whole_numbers_is_not_applicable_in_plain_words():
+    pytest.importorskip("onnx")
+    net = ng.load(Path(__file__).parent / "data" / "onnx" / "tiny" / "keras_tf2onnx13.onnx")
+    s = verification.subject.subject(net, verification.default_images(net), None, None)
+    with pytest.raises(NotApplicableError, match=r"^no signal reaches every layer on the way, so"):
+        verification.derivatives.completeness(s)
+
+
+def test_a_dash_in_the_table_of_randomised_weights_is_explained():
+    table = str(Randomised((1, 2), {"gradient": (0.5, 0.25), "Grad-CAM": (0.5, None)})).splitlines()
+    assert table[-2].split() == ["Grad-CAM", "0.50", "-"]
+    assert table[-1] == "-: no ranks, as the map is the same in every cell or its numbers overflow"
+    assert "no ranks" not in str(Randomised((1,), {"gradient": (0.5,)}))
 
 
 def test_randomised_weights_change_grad_cam_and_the_count_of_layers_is_told():

@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
+from math import inf
 from time import monotonic
 from types import FrameType
 
@@ -29,7 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, optional
-        What follows `npgradcam` on the command line; `sys.argv[1:]` where nothing is given.
+        What follows `npgradcam` on the command line. Where nothing is given it is `sys.argv[1:]`, and this is the
+        last that the process does: Ctrl-C is ignored from then on.
 
     Returns
     -------
@@ -38,15 +40,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photograph (the others are done). 5: a map that nothing explains. 130: Ctrl-C. 1: something that
         `verify` looked at does not hold; or a fault of this package, and NPGRADCAM_TRACEBACK=1 shows where.
     """
+    with _signals(last=arguments is None):
+        try:
+            return _code(arguments)
+        except KeyboardInterrupt:
+            return _say("interrupted; nothing was left half done", INTERRUPTED)
+
+
+def _code(arguments: Sequence[str] | None) -> int:
+    """Run one command; say what went wrong, if anything did, and return the exit code."""
     try:
-        with _signals():
-            code = _run(arguments)
-            if sys.stdout is not None:
-                sys.stdout.flush()
+        code = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except SystemExit as stop:
         return stop.code if isinstance(stop.code, int) else USAGE
-    except KeyboardInterrupt:
-        return _say("interrupted; nothing was left half done", INTERRUPTED)
     except BrokenPipeError:  # whoever read our output has seen enough
         with suppress(OSError, ValueError):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -92,8 +100,9 @@ def _sentence(error: Exception) -> tuple[str, int]:
 
 
 def _say(text: str, code: int) -> int:
-    with suppress(OSError):
-        print(f"npgradcam: error: {' '.join(text.split())}", file=sys.stderr)
+    if sys.stderr is not None:  # closed: `print` would take stdout, where results go
+        with suppress(OSError):
+            print(f"npgradcam: error: {' '.join(text.split())}", file=sys.stderr)
     return code
 
 
@@ -114,21 +123,22 @@ def _no_collector() -> Iterator[None]:
 
 
 @contextmanager
-def _signals() -> Iterator[None]:
+def _signals(last: bool) -> Iterator[None]:
     """While a command runs, a polite end (kill, a closed terminal) tidies up as Ctrl-C does.
 
     A second one soon after the first is the same wish: it must not end the tidying, or half a result would be left.
+    Where this is the last that the process does, there is nothing left for Ctrl-C to end.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    last = -PATIENCE
+    heard = -PATIENCE
 
     def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal last
+        nonlocal heard
         now = monotonic()
-        if now - last >= PATIENCE:
-            last = now
+        if now - heard >= PATIENCE:
+            heard = now
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
     polite = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
@@ -139,5 +149,6 @@ def _signals() -> Iterator[None]:
     try:
         yield
     finally:
+        heard = inf
         for number in ours:
-            signal.signal(number, before[number])
+            signal.signal(number, signal.SIG_IGN if last and number == signal.SIGINT else before[number])

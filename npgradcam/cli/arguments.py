@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Sequence
 from math import isfinite
 from pathlib import Path
 from typing import Any, NoReturn
@@ -26,6 +27,12 @@ class Parser(argparse.ArgumentParser):
         if message.endswith("expected one argument"):
             said += " (one that begins with a dash is written --option=-value)"
         self.exit(2, f"npgradcam: error: {said}; see {self.prog} --help\n")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """Print help at once, so that a full disk or a closed pipe is noticed: argparse would say nothing."""
+        stream = file or sys.stderr
+        if message and stream is not None:
+            print(message, end="", file=stream, flush=True)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         """Refuse what is none of an option's choices, with those that are near it."""
@@ -115,6 +122,17 @@ def a_path(text: str) -> Path:
     if not text:
         raise argparse.ArgumentTypeError("expected a path, got nothing")
     return Path(text)
+
+
+def a_file(*suffixes: str) -> Callable[[str], Path]:
+    """Return what makes a path of a text; a name that says it is another kind of file than is written is refused."""
+    def named(text: str) -> Path:
+        path = a_path(text)
+        if path.suffix and path.suffix.lower() not in suffixes:
+            raise argparse.ArgumentTypeError(f"expected a name that ends in {suffixes[0]}, got {text!r}")
+        return path
+
+    return named
 
 
 def a_number(text: str) -> int:

@@ -106,7 +106,7 @@ def next_run(done: Compilation) -> str:
     """Return what becomes of compiled kernels."""
     if done.kept:
         return "the next run takes them from the cache"
-    return "no folder of your own can be written for a cache, so every run compiles; set NUMBA_CACHE_DIR"
+    return "no cache could be written, so the next run compiles again; set NUMBA_CACHE_DIR"
 
 
 def imports_are_over() -> None:

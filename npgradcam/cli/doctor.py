@@ -34,7 +34,7 @@ class Finding(NamedTuple):
 
 def doctor(options: argparse.Namespace) -> int:
     """Look at every part and print a line for each; a broken part is a line like any other."""
-    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0  # before anything here has worked
+    load = load_now()  # before anything here has worked
     findings = [_tried(part, look, load) for part, look in PARTS.items()]
     findings += [_tried(f"extra {name}", lambda name, load=0.0: _extra(name), name) for name in EXTRAS]
     console = Console()
@@ -45,6 +45,17 @@ def doctor(options: argparse.Namespace) -> int:
     bad = [finding.part for finding in findings if finding.verdict in ("slow", "broken")]
     console.result(f"\n{'look at: ' + ', '.join(bad) if bad else 'nothing here makes npgradcam slow'}")
     return 0
+
+
+def load_now() -> float:
+    """Return how many threads wanted a core, on average over the last minute; 0 where the system does not count."""
+    return os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0
+
+
+def busy(load: float) -> str:
+    """Return a sentence where others use the machine, by a load that was taken before anything here worked; or ""."""
+    cores = machine.cores()
+    return f"others use this machine (load {load:.1f} on {cores} cores)" if load > 0.5 * cores else ""
 
 
 def _tried(part: str, look: Callable[..., Finding], about: Any) -> Finding:
@@ -112,9 +123,8 @@ def _waiting(load: float) -> Finding:
     policy, cores = os.environ.get("OMP_WAIT_POLICY", "").lower(), machine.cores()
     facts = {"load": load, "OMP_WAIT_POLICY": policy or None}
     passive = "set OMP_WAIT_POLICY=passive, so that waiting threads give their core away"
-    if load > 0.5 * cores and policy != "passive":
-        busy = f"others use this machine (load {load:.1f} on {cores} cores) and threads spin while they wait"
-        return Finding("slow", "", f"because {busy}; {passive}", facts)
+    if busy(load) and policy != "passive":
+        return Finding("slow", "", f"because {busy(load)} and threads spin while they wait; {passive}", facts)
     if policy == "active":
         why = "because OMP_WAIT_POLICY=active keeps cores from whoever else wants them"
         return Finding("slow", "", f"{why}; {passive}", facts)

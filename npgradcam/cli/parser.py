@@ -13,6 +13,7 @@ from npgradcam.cli.arguments import (
     SAMPLES,
     Parser,
     a_count,
+    a_file,
     a_measure,
     a_method,
     a_number,
@@ -129,7 +130,7 @@ def _diagnose(p: Parser) -> None:
                       help="the largest difference, relative to the map's largest magnitude, that explains it "
                            "(default: 1e-4)")
     add_model(p)
-    p.add_argument("--picture", type=a_path, metavar="FILE",
+    p.add_argument("--picture", type=a_file(".png"), metavar="FILE",
                    help="a new PNG of the map, the nearest one, and their difference")
     add_printing(p, "print JSON instead of sentences")
 
@@ -161,10 +162,10 @@ def _study(p: Parser) -> None:
                            "several (default: the one that is marked there)")
     add_model(p)
     result = p.add_argument_group("where it goes")
-    result.add_argument("-o", "--out", type=a_path, metavar="FILE",
+    result.add_argument("-o", "--out", type=a_file(".html", ".htm"), metavar="FILE",
                         help="write the page to FILE (default: why.html, unless --text or --npz asks for something "
                              "else)")
-    result.add_argument("--npz", type=a_path, metavar="FILE",
+    result.add_argument("--npz", type=a_file(".npz"), metavar="FILE",
                         help="write the array of every step, layer and signal to FILE")
     result.add_argument("--text", action="store_true", help="print the steps")
     result.add_argument("--channel", type=a_number, metavar="K",

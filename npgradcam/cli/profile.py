@@ -11,6 +11,7 @@ import numpy as np
 
 from npgradcam import kernels
 from npgradcam.cli.console import Console, as_json, table
+from npgradcam.cli.doctor import busy, load_now
 from npgradcam.cli.network import ANY, input_shape, model_named, needs_one_input, open_model
 from npgradcam.network import Network
 from npgradcam.rewrites.timed import Row, peak, timed
@@ -19,9 +20,11 @@ from npgradcam.typing import Array
 
 def profile(options: argparse.Namespace) -> int:
     """Time every layer of the plan that runs, forward and, if asked, back to the pixels; print a table."""
-    console = Console(options.quiet)
+    console, crowd = Console(options.quiet), busy(load_now())
     options.model = model_named(options)
     model = needs_one_input(open_model(options, shapes_only=True))
+    if crowd:
+        console.remark(f"{crowd}, so these times are not what it can do; run it again when nobody else does")
     network, rows = timed(model.network)
     x = np.random.default_rng(0).standard_normal(input_shape(model, ANY)).astype(network.dtype)
     with console.compiling(options.dtype, options.backend):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,7 +20,7 @@ PACK = Path(__file__).parents[1] / "reference"
 def reference(options: argparse.Namespace) -> int:
     """Copy every file of the pack, once its bytes are what the manifest says."""
     console, out = Console(options.quiet), options.out
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if os.path.lexists(out) and (not out.is_dir() or any(out.iterdir())):
         raise OutputExistsError(f"{readable(out)} is there already; name a new folder, or an empty one")
     files = {path.name: path.read_bytes() for path in sorted(PACK.iterdir())}
     manifest = json.loads(files["manifest.json"])

@@ -21,6 +21,7 @@ from npgradcam.study import trace, write_page
 from npgradcam.study.saved import save
 from npgradcam.writing import expect_writable
 
+FEW = 12  # passes back, three a class, that nobody needs a bar for
 _PAGE = re.compile(rb'<!DOCTYPE html>\s<html lang="[a-z]+">\s<head>\s<meta charset="utf-8">\s'
                    rb'<meta http-equiv="Content-Security-Policy" content="default-src .none.; img-src data:;')
 
@@ -58,7 +59,8 @@ def study(options: argparse.Namespace) -> int:
         console.remark(f"every array of {', '.join(layers)} is in {short(options.npz)}")
     if page is not None:
         size = write_page(page, traces, prepared, name=asked[0].name, sha256=sha256_of(asked[0].path),
-                          lang=options.lang, budget=int((options.budget or 5) * 1e6))
+                          lang=options.lang, budget=int((options.budget or 5) * 1e6),
+                          progress=lambda passes: console.progress(passes, len(passes), "pass back", FEW))
         said = f"{', '.join(first.label(row) for row in range(len(first.target)))}; layer {', '.join(layers)}"
         if not options.quiet:
             console.result(f"{asked[0].name}: {said}; open {short(page)} ({size / 1e6:.1f} MB) in a browser")

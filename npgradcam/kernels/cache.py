@@ -12,10 +12,11 @@ import stat
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 _lock = threading.Lock()
 
@@ -78,6 +79,41 @@ def given_folder(name: str) -> Path | None:
         return None
 
 
+def optional_cache(function: Callable[..., None]) -> Any:
+    """Return Numba's cache of a function; where it fails, by a full disk or a damaged file, the run goes on without."""
+    from numba.core.caching import FunctionCache
+
+    class OptionalCache(FunctionCache):  # type: ignore[misc]
+        """Its path is None once something could not be kept."""
+
+        failed = False
+
+        def load_overload(self, *asked: Any) -> Any:
+            try:
+                return super().load_overload(*asked)
+            except Exception:  # a pickle that is damaged may raise anything: forget it, so that it is written anew
+                with suppress(OSError):
+                    self.flush()
+                return None
+
+        def save_overload(self, *compiled: Any) -> None:
+            try:
+                super().save_overload(*compiled)
+            except Exception as error:
+                self.failed = True
+                _said_once(f"the cache {Path(self._cache_path).parent} failed ({_brief(error)})")
+
+        @property
+        def cache_path(self) -> str | None:
+            return None if self.failed else self._cache_path
+
+    return OptionalCache(function)
+
+
+def _brief(error: Exception) -> str:
+    return getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+
+
 def _said(why: str) -> bool:
     """Say why nothing is kept, if there is a reason."""
     if why:
@@ -87,6 +123,9 @@ def _said(why: str) -> bool:
             "npgradcam: %s, so compiled kernels are not kept and every process compiles them; "
             "set NUMBA_CACHE_DIR to a folder that only you can write", why)
     return bool(why)
+
+
+_said_once = cache(_said)
 
 
 @contextmanager

@@ -23,8 +23,8 @@ class Compilation:
     seconds : float
         Wall time of compiling alone.
     kept : bool
-        Whether the next process finds all of them in a cache; if not, set NUMBA_CACHE_DIR to a folder that can be
-        written.
+        Whether the next process finds all of them in a cache, as known at the end of the block; if not, set
+        NUMBA_CACHE_DIR to a folder that can be written.
     """
 
     names: list[str] = field(default_factory=list)
@@ -53,6 +53,8 @@ def compilation(name: Backend = "auto", begun: Callable[[str], object] = str) ->
         return
     from numba.core.event import Listener, install_listener
 
+    kernels: list[Any] = []
+
     class Watch(Listener):  # type: ignore[misc]
         """A kernel that is compiled compiles what it calls: only the outermost one counts."""
 
@@ -67,10 +69,10 @@ def compilation(name: Backend = "auto", begun: Callable[[str], object] = str) ->
         def on_end(self, event: Any) -> None:
             self.depth -= 1
             if self.depth == 0:
-                kernel = event.data["dispatcher"]
-                done.names.append(kernel.py_func.__name__)
+                kernels.append(event.data["dispatcher"])
+                done.names.append(kernels[-1].py_func.__name__)
                 done.seconds += perf_counter() - self.start
-                done.kept &= kernel.stats.cache_path is not None
 
     with install_listener("numba:compile", Watch()):  # holds Numba's compiler lock: one kernel at a time
         yield done
+    done.kept = all(kernel.stats.cache_path is not None for kernel in kernels)  # written after it was compiled

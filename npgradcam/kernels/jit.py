@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 
 from numba import config, njit
 
-from .cache import kept
+from .cache import kept, optional_cache
 
 
 def compiled(loops: Callable[..., None]) -> Callable[..., None]:
@@ -15,12 +16,12 @@ def compiled(loops: Callable[..., None]) -> Callable[..., None]:
     With NUMBA_BOUNDSCHECK set it runs on one thread: Numba checks no index in parallel code.
     """
     parallel = not config.BOUNDSCHECK
-    with kept() as keep:
-        try:
-            made: Callable[..., None] = njit(parallel=parallel, nogil=True, cache=keep)(loops)
-        except RuntimeError:  # the folder cannot be written: compile anew in every process
-            made = njit(parallel=parallel, nogil=True)(loops)
-    return made
+    made = njit(parallel=parallel, nogil=True)(loops)
+    with kept() as keep, suppress(RuntimeError):  # the folder cannot be written: compile anew in every process
+        if keep:
+            made._cache = optional_cache(loops)  # as njit(cache=True) does, with a cache that may fail
+    kernel: Callable[..., None] = made
+    return kernel
 
 
 def threads() -> int:

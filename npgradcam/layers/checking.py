@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 
 import numpy as np
@@ -21,6 +22,24 @@ def expect_integers(what: str, value: object) -> None:
     """Refuse anything but a tuple of whole numbers."""
     if not isinstance(value, tuple) or not all(isinstance(v, (int, np.integer)) for v in value):
         raise ShapeError(f"{what}: expected a tuple of whole numbers, got {value!r}")
+
+
+def moved_channels(wanted: Sequence[int | None], got: Shape) -> str:
+    """Return the way out where an array has the axes that are wanted, but its channels elsewhere; "" where it has not.
+
+    Examples
+    --------
+    >>> moved_channels((None, 3, None, None), (1, 224, 224, 3))
+    'the channels come first, (N, C, H, W): give x.transpose(0, 3, 1, 2)'
+    """
+    def fits(*order: int) -> bool:
+        return len(got) == len(wanted) == 4 and all(w in (None, got[a]) for w, a in zip(wanted, order, strict=True))
+
+    if fits(0, 3, 1, 2):
+        return "the channels come first, (N, C, H, W): give x.transpose(0, 3, 1, 2)"
+    if fits(0, 2, 3, 1) and got[1] < min(got[2:]):
+        return "the channels come last, (N, H, W, C): give x.transpose(0, 2, 3, 1)"
+    return ""
 
 
 def expect_room(shape: Shape) -> Shape:

@@ -8,6 +8,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from npgradcam.errors import ShapeError
+from npgradcam.layers.checking import moved_channels
 from npgradcam.rules import Rule, gradient
 from npgradcam.typing import Array, Shape
 
@@ -122,4 +123,5 @@ def expect_axes(x: Shape, axes: str) -> None:
 def expect_channels(x: Shape, channels: int) -> None:
     """Refuse a batch whose axis 1 has another length."""
     if x[1] != channels:
-        raise ShapeError(f"expected {channels} channels on axis 1, got shape {x}; is a layer missing before it?")
+        way_out = moved_channels((None, channels, *(None,) * (len(x) - 2)), x) or "is a layer missing before it?"
+        raise ShapeError(f"expected {channels} channels on axis 1, got shape {x}; {way_out}")

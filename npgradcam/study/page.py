@@ -24,7 +24,7 @@ from npgradcam.writing import whole_file
 from . import pictures, static
 from .encode import photograph_like, stored, tensor
 from .language import LANGUAGES, fill, words
-from .payload import check_cap, layer_data, network_data, predictions
+from .payload import Progress, check_cap, layer_data, network_data, predictions
 from .saved import together
 from .trace import Trace
 
@@ -36,7 +36,8 @@ HERE = Path(__file__).parent
 
 
 def write_page(path: str | os.PathLike[str], traces: Trace | Sequence[Trace], image: Prepared | None = None, *,
-               name: str = "image", sha256: str = "", lang: str = "en", budget: int = BUDGET) -> int:
+               name: str = "image", sha256: str = "", lang: str = "en", budget: int = BUDGET,
+               progress: Progress = iter) -> int:
     """Write the page of one image's traces, whole or not at all.
 
     Parameters
@@ -52,6 +53,8 @@ def write_page(path: str | os.PathLike[str], traces: Trace | Sequence[Trace], im
         The language it opens in; both are inside.
     budget : int
         Bytes it may take; maps of the least influence are added up in one, so that every sum is whole.
+    progress : function, optional
+        From the passes back through the network, three a class, to an iterable of them: `tqdm` shows how far they are.
 
     Returns
     -------
@@ -63,7 +66,7 @@ def write_page(path: str | os.PathLike[str], traces: Trace | Sequence[Trace], im
     NpGradcamError
         If the traces do not belong together, or the page would exceed 20 MB.
     """
-    text = page(traces, image, name=name, sha256=sha256, lang=lang, budget=budget).encode("utf-8")
+    text = page(traces, image, name=name, sha256=sha256, lang=lang, budget=budget, progress=progress).encode("utf-8")
     check_cap(len(text), CAP)
     with whole_file(path) as file:
         file.write(text)
@@ -71,16 +74,16 @@ def write_page(path: str | os.PathLike[str], traces: Trace | Sequence[Trace], im
 
 
 def page(traces: Trace | Sequence[Trace], image: Prepared | None = None, *, name: str = "image", sha256: str = "",
-         lang: str = "en", budget: int = BUDGET) -> str:
+         lang: str = "en", budget: int = BUDGET, progress: Progress = iter) -> str:
     """Return the page as text; see `write_page`."""
     several = together(traces)
     words(lang)
-    shown, data = gather(several, image, name, sha256, lang, budget)
+    shown, data = gather(several, image, name, sha256, lang, budget, progress)
     return assemble(shown, data, several[0], lang)
 
 
 def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256: str, lang: str,
-           budget: int) -> tuple[dict[str, str], dict[str, Any]]:
+           budget: int, progress: Progress) -> tuple[dict[str, str], dict[str, Any]]:
     """Return the pictures by name, and all data of a page."""
     t = traces[0]
     arriving = pictures.arriving(t)
@@ -98,7 +101,7 @@ def gather(traces: tuple[Trace, ...], image: Prepared | None, name: str, sha256:
         "schema": SCHEMA, "lang": lang, "words": {one: _shown(one) for one in LANGUAGES},
         **said, "output": t.tape.output,
         "size": list(t.upsampled.shape[1:]), "channels": list(channels) if channels != "grey" else ["grey"],
-        "layers": [layer_data(one, each) for one in traces], "network": network_data(t),
+        "layers": [layer_data(one, each) for one in traces], "network": network_data(t, progress),
         "guided": guided, "products": products,
         "pictures": {**by_rule, "layers": layers, "products": absent},
         "tables": {"turbo": TURBO.rgb.ravel().tolist(), "signed": BLUE_WHITE_RED.rgb.ravel().tolist()},

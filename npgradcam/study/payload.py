@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
@@ -23,6 +24,7 @@ from .text import rule_cells
 from .trace import RULES, Trace
 from .up import above
 
+Progress = Callable[[Sequence[tuple[str, int]]], Iterable[tuple[str, int]]]
 STRONGEST = 8  # channels whose cells can be followed down to the kernel
 PROBES = 64  # pixels whose interpolation the page checks
 EQUATIONS = {
@@ -127,9 +129,9 @@ def check_cap(size: int, cap: int) -> None:
         )
 
 
-def network_data(t: Trace) -> list[dict[str, Any]]:
+def network_data(t: Trace, progress: Progress) -> list[dict[str, Any]]:
     """Name, kind, equation, shape, parameters and settings of every layer, and what flows forward and back."""
-    network, largest = network_of(t.net), _largest(t)
+    network, largest = network_of(t.net), _largest(t, progress)
     found = []
     for name, x in t.outputs.items():
         layer = None if name in network.inputs else network[name].layer
@@ -144,11 +146,10 @@ def network_data(t: Trace) -> list[dict[str, Any]]:
     return found
 
 
-def _largest(t: Trace) -> dict[str, dict[str, list[float]]]:
+def _largest(t: Trace, progress: Progress) -> dict[str, dict[str, list[float]]]:
     """By rule and layer: max |signal| of each class. One rule and class at a time: all signals at once are large."""
     found: dict[str, dict[str, list[float]]] = {rule: {} for rule in RULES}
-    for rule, by_name in found.items():
-        for row in range(len(t.target)):
-            for name, signal in t.flow(rule, row).items():
-                by_name.setdefault(name, []).append(float(np.abs(signal).max()))
+    for rule, row in progress([(rule, row) for rule in RULES for row in range(len(t.target))]):
+        for name, signal in t.flow(rule, row).items():
+            found[rule].setdefault(name, []).append(float(np.abs(signal).max()))
     return found

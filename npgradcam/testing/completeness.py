@@ -40,6 +40,17 @@ from .checks import affine
 LIMITS = {"float32": 1e-4, "float64": 1e-12}
 
 
+class CurvedLayerError(NpGradcamError):
+    """A layer of the network is neither known here nor affine; `node` is it."""
+
+    def __init__(self, node: Node) -> None:
+        super().__init__(
+            f"check_completeness: expected a piecewise-linear network, got {type(node.layer).__name__} {node.name!r}; "
+            "end the network before it, or add its offset to npgradcam.testing.completeness.OFFSETS"
+        )
+        self.node = node
+
+
 def _nothing(layer: Any, *xs: Array) -> float:
     return 0.0  # f(x) = J x at every x: linear, or positively homogeneous (ReLU, max pooling)
 
@@ -101,8 +112,10 @@ def check_completeness(network: Network | Model, images: Array, seed: Array | No
     ------
     AssertionError
         Where the score of an image is not the sum of its parts.
+    CurvedLayerError
+        Where a layer is neither known here nor affine.
     NpGradcamError
-        Where a layer is neither known here nor affine, or there is no network.
+        Where there is no network.
 
     References
     ----------
@@ -145,10 +158,7 @@ def _offset(node: Node, *xs: Array) -> Array:
         return np.asarray(OFFSETS[known](node.layer, *xs))
     if affine(node.layer, *xs):
         return node.layer.forward(*(np.zeros_like(x) for x in xs))[0]
-    raise NpGradcamError(
-        f"check_completeness: expected a piecewise-linear network, got {type(node.layer).__name__} {node.name!r}; "
-        "end the network before it, or add its offset to npgradcam.testing.completeness.OFFSETS"
-    )
+    raise CurvedLayerError(node)
 
 
 def _rows(a: Array, b: Array) -> Array:

@@ -11,6 +11,7 @@ from npgradcam import kernels
 from npgradcam.errors import NpGradcamError
 from npgradcam.testing import check_adjoint, check_completeness
 from npgradcam.testing.checks import affine
+from npgradcam.testing.completeness import CurvedLayerError
 from npgradcam.typing import Array
 
 from .record import Check, NotApplicableError
@@ -87,6 +88,9 @@ def completeness(s: Subject) -> Check:
     """The score is <dy/dx, x> + sum over layers of <signal, offset>, in a piecewise-linear network."""
     try:
         figure = check_completeness(replace(s.exact, outputs=(s.output,)), s.x, s.seed, tolerance=np.inf)
-    except NpGradcamError as error:
-        raise NotApplicableError(str(error).partition("; ")[0].removeprefix("check_completeness: ")) from None
+    except CurvedLayerError as error:
+        curved = f"{type(error.node.layer).__name__} {error.node.name!r} is curved"
+        raise NotApplicableError(f"the parts add up in a piecewise-linear network only, and {curved}") from None
+    except NpGradcamError:  # what handles whole numbers or parameters only
+        raise NotApplicableError("no signal reaches every layer on the way, so not every part is known") from None
     return Check("completeness", "the score, and <dy/dx, x> plus each layer's offset times its signal", figure, 1e-12)

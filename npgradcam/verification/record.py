@@ -58,8 +58,10 @@ class Randomised:
         """Return a table, one method a line."""
         heads = [str(count) for count in self.layers[:-1]] + [f"all {self.layers[-1]}"]
         lines = [[name, *("-" if r is None else f"{r:.2f}" for r in row)] for name, row in self.correlations.items()]
-        return "layers randomised, from the output down: rank correlation of |map| with the model's own\n" + aligned(
-            [["method", *heads], *lines], left=1)
+        table = aligned([["method", *heads], *lines], left=1)
+        ranks = any(None in row for row in self.correlations.values())
+        return ("layers randomised, from the output down: rank correlation of |map| with the model's own\n" + table
+                + ("\n-: no ranks, as the map is the same in every cell or its numbers overflow" if ranks else ""))
 
 
 @dataclass(frozen=True, repr=False)
