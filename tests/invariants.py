@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from small_nets import conv, linear, norm
 
 import npgradcam as ng
@@ -21,6 +22,12 @@ Mode = tuple[str, str]
 MODES = [(dtype, engine) for dtype in ("float64", "float32") for engine in ("numpy", "numba", "plan")]
 modes = pytest.mark.parametrize("mode", MODES, ids="-".join)
 PARTS = ("logits", "activations", "gradients", "signed_cam")
+
+
+def examples(count: int) -> settings:
+    """Let a test draw `count` cases where it draws 40; the profile's number where that is more, or is meant low."""
+    usual = settings().max_examples
+    return settings(max_examples=usual if usual < 40 else max(count, usual))
 
 
 def made(layers: Iterable[tuple[str, Layer]] | Network, mode: Mode) -> Network:
