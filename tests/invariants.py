@@ -105,10 +105,15 @@ def _clear(layer: Layer, z: np.ndarray) -> bool:
 
 
 def error(found: np.ndarray, right: np.ndarray, scale: float | None = None) -> float:
-    """The largest difference, relative to the largest magnitude or to `scale`; a NaN is no agreement."""
+    """The largest difference, relative to the largest magnitude or to `scale`; a NaN is no agreement.
+
+    What is 0 everywhere agrees with nothing but zeros.
+    """
     found, right = np.asarray(found, np.float64), np.asarray(right, np.float64)
     assert found.shape == right.shape
     assert np.isfinite(found).all()
+    if scale is None and not right.any():
+        return np.inf if found.any() else 0.0
     return float(np.abs(found - right).max() / max(1e-30, np.abs(right).max() if scale is None else scale))
 
 
