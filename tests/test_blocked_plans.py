@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from invariants import examples
 from small_nets import conv, gap_net, needs_imagenet, norm, pictures
 
 import npgradcam as ng
@@ -31,11 +32,11 @@ def fast(network: Network) -> Network:
     return replace(single(network), rewrite=optimise, choose=choose)
 
 
-def same(a: np.ndarray, b: np.ndarray, tolerance: float = 2e-5) -> bool:
+def same(a: np.ndarray, b: np.ndarray, tolerance: float = 1e-5) -> bool:
     return a.shape == b.shape and bool(np.abs(a - b).max(initial=0) <= tolerance * max(1.0, np.abs(b).max(initial=0)))
 
 
-def expect_same(network: Network, x: np.ndarray, names: tuple[str, ...], tolerance: float = 2e-5) -> None:
+def expect_same(network: Network, x: np.ndarray, names: tuple[str, ...], tolerance: float = 1e-5) -> None:
     """Outputs, activations and signals of both, with the plain network in float64 as judge."""
     x, exact = x.astype(np.float32), replace(single(network), dtype="float64")
     plain, quick = exact.forward(x.astype(float), names), fast(network).forward(x, names)
@@ -48,6 +49,7 @@ def expect_same(network: Network, x: np.ndarray, names: tuple[str, ...], toleran
         assert all(same(other[name], one[name], 20 * tolerance) for name in names)
 
 
+@examples(100)
 @given(data=st.data())
 def test_what_is_looked_at_is_the_same(data: st.DataObject) -> None:
     drawn = data.draw(networks())

@@ -7,6 +7,7 @@ here a second time, apart from `npgradcam.testing`, and the two are held against
 
 import numpy as np
 import pytest
+from architectures import LAYERS, SEED, picture
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from reference_weights import reference_arrays
@@ -14,8 +15,10 @@ from small_nets import flat_net, gap_net, lite0, needs_imagenet, pictures, refer
 
 import npgradcam as ng
 from npgradcam.layers import BatchNorm2d, Clip, Conv2d, Linear, Pad, ReLU
+from npgradcam.models import random_weights
 from npgradcam.network import Network, Node
 from npgradcam.testing import check_completeness
+from npgradcam.testing.completeness import CurvedLayerError
 from npgradcam.testing.strategies import networks
 
 LIMITS = {"float64": 1e-12, "float32": 1e-4}
@@ -69,6 +72,23 @@ def test_they_add_up_on_efficientnet_lite0_with_saturated_relu6_and_batch_norms(
     assert (tape.activations["head.norm"] > 6).any()
     assert (tape.activations["stem.norm"] > 6).any()
     assert completeness_error(net.network, x, tape.logits.argmax(axis=1)).max() <= LIMITS[dtype]
+
+
+PIECEWISE = [name for name in LAYERS if not name.startswith(("mobilenet_v3", "efficientnet_b"))]
+QUICK = ("alexnet", "squeezenet1_1", "resnet18", "shufflenet_v2_x0_5", "mobilenet_v2", "mnasnet0_5")
+
+
+@pytest.mark.parametrize("dtype", LIMITS)
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in PIECEWISE])
+def test_they_add_up_on_every_piecewise_linear_architecture(name, dtype):
+    net = ng.build(name, random_weights(SEED), dtype)
+    assert check_completeness(net, picture(name, dtype)) <= LIMITS[dtype]
+
+
+@pytest.mark.parametrize("name", sorted(set(LAYERS) - set(PIECEWISE)))
+def test_the_other_architectures_are_curved(name):
+    with pytest.raises(CurvedLayerError):
+        check_completeness(ng.build(name, random_weights(SEED), "float32"), picture(name, "float32"))
 
 
 @given(networks(), st.sampled_from(list(LIMITS)))

@@ -1,7 +1,7 @@
 """Row 16: architectures in float32, as they run by default, against the float64 that PyTorch's recordings confirm.
 
-test_architectures.py holds all 44 against the recordings, and the plain float32; here are more of the numbers, whole,
-for one of each family.
+test_architectures.py holds 44 against the recordings, and the plain float32 (EfficientNet-Lite0, the 45th, has its own
+weights in test_reference.py); here are more of the numbers, whole, for one of each family.
 """
 
 from __future__ import annotations

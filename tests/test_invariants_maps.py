@@ -38,8 +38,7 @@ def test_row_7_all_classes_together_are_each_alone(mode: Mode) -> None:
         net = made(pooled(random), mode)
         tape = net.forward(picture(random, mode[0]), "maps")
         together = ng.grad_cam(net, tape, [CLASSES], "maps").signed_cam
-        errors += [error(together[c], ng.grad_cam(net, tape, c, "maps").signed_cam[0]) for c in CLASSES
-                   if together[c].any()]
+        errors += [error(together[c], ng.grad_cam(net, tape, c, "maps").signed_cam[0]) for c in CLASSES]
     expect(errors, {"float64": 1e-12, "float32": 1e-5}, mode)
 
 

@@ -69,16 +69,15 @@ def test_row_12_every_rule_is_its_formula_exactly_on_whole_numbers(mode: Mode) -
 def test_row_12_every_rule_is_its_formula_on_any_network(mode: Mode) -> None:
     """Here in float64 the formula is rounded as well: 1e-12 stands for "equal"."""
     errors = []
-    for number in range(100):
+    for number in range(300):
         random = np.random.default_rng(number)
         layers = pooled(random, bias=False)
         net, x = made(layers, mode), clear_picture(random, layers, mode[0])
         tape = net.forward(x, "input")
         for rule in RULES:
             right = naive(net, x.astype(np.float64), number % 4, rule)
-            if right.any():
-                errors.append(error(ng.backprop(net, tape, number % 4, rule).signal, right))
-    expect(errors, {"float64": 1e-12, "float32": 2e-6}, mode)
+            errors.append(error(ng.backprop(net, tape, number % 4, rule).signal, right))
+    expect(errors, {"float64": 1e-12, "float32": 1e-6}, mode)
 
 
 @modes

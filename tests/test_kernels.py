@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from invariants import examples
 from small_nets import lite0, needs_imagenet
 
 import npgradcam
@@ -24,7 +25,7 @@ from npgradcam.testing.strategies import layers as cases
 
 numba = pytest.importorskip("numba")
 pytestmark = pytest.mark.usefixtures("warm")
-ON_KERNELS = ("AvgPool2d", "Conv2d", "MaxPool2d")
+ON_KERNELS = ("AvgPool2d", "Conv2d", "ConvTranspose2d", "Linear", "MaxPool2d")
 
 # A network with every kernel in it, at odd geometries; the same numbers are asked of processes set up in other ways.
 NETWORK = """
@@ -86,6 +87,7 @@ def same(one: dict, other: dict, tolerance: float) -> bool:
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-5)])
 @pytest.mark.parametrize("name", ON_KERNELS)
+@examples(300)
 @given(data=st.data())
 def test_compiled_kernels_equal_their_definition(name: str, dtype: str, tolerance: float, data) -> None:  # type: ignore
     case = data.draw(cases("real")[name]).astype(dtype)
@@ -97,6 +99,52 @@ def test_compiled_kernels_equal_their_definition(name: str, dtype: str, toleranc
             found[backend] = (y, *case.layer.backward(signal, cache))
     for slow, fast in zip(found["numpy"], found["numba"], strict=True):
         assert np.abs(fast - slow).max() <= tolerance * max(1, np.abs(slow).max())
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-13), ("float32", 1e-5)])
+@examples(300)
+@given(images=st.one_of(st.integers(1, 9), st.integers(30, 40)), ins=st.integers(1, 70), outs=st.integers(1, 40),
+       one_class_a_row=st.booleans(), seed=st.integers(0, 2**32 - 1))
+def test_a_compiled_linear_layer_is_its_definition(dtype: str, tolerance: float, images: int, ins: int, outs: int,
+                                                   one_class_a_row: bool, seed: int) -> None:
+    """Few images and many, few channels and many, signals of one class and of all: each goes its own way."""
+    random = np.random.default_rng(seed)
+    weight, x = (random.standard_normal(shape).astype(dtype) for shape in ((outs, ins), (images, ins)))
+    signal = random.standard_normal((images, outs)).astype(dtype)
+    if one_class_a_row:
+        signal *= np.eye(outs, dtype=dtype)[random.integers(0, outs, images)]
+    found = []
+    for backend in ("numpy", "numba"):
+        with kernels.session(backend):
+            found.append((kernels.linear(x, weight), kernels.linear_adjoint(signal, weight)))
+    for slow, fast in zip(*found, strict=True):
+        assert fast.dtype == dtype
+        assert np.abs(fast - slow).max() <= tolerance * max(1, np.abs(slow).max())
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@examples(300)
+@given(rows=st.integers(1, 3), images=st.booleans(), cells=st.integers(0, 40), seed=st.integers(0, 2**32 - 1),
+       high=st.sampled_from([6.0, np.inf]), flags=st.sampled_from([(True, False), (True, True), (False, True)]))
+def test_a_compiled_gate_is_its_definition(dtype: str, rows: int, images: bool, cells: int, seed: int, high: float,
+                                           flags: tuple[bool, bool]) -> None:
+    random = np.random.default_rng(seed)
+    signal = random.standard_normal((rows, cells, 2)).astype(dtype)
+    y = np.clip(random.integers(-3, 10, (rows if images else 1, cells, 2)), 0, high).astype(dtype)
+    found = []
+    for backend in ("numpy", "numba"):
+        with kernels.session(backend):
+            found.append(kernels.gate(signal, y, 0.0, high, *flags))
+    np.testing.assert_array_equal(*found, strict=True)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@examples(300)
+@given(cells=st.integers(16385, 40000), seed=st.integers(0, 2**32 - 1))
+def test_a_compiled_sum_is_its_definition(dtype: str, cells: int, seed: int) -> None:
+    a, b = np.random.default_rng(seed).standard_normal((2, cells)).astype(dtype)
+    with kernels.session("numba"):
+        np.testing.assert_array_equal(kernels.add(a, b), a + b, strict=True)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

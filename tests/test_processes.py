@@ -89,6 +89,27 @@ def test_any_number_of_cores_gives_the_same_bits(threads: str) -> None:
     assert said[1] == threads
 
 
+DRAWN = """
+from invariants import made, numbers, picture, pooled
+import numba
+print(numba.config.NUMBA_NUM_THREADS)
+for number in range(50):
+    random = np.random.default_rng(number)
+    layers, seen = pooled(random), hashlib.sha256()
+    for mode in (("float32", "plan"), ("float32", "numba"), ("float64", "numba")):
+        found = numbers(made(layers, mode), picture(random, mode[0], 3, 33, 41), [0, 1, 2])
+        seen.update(b"".join(array.tobytes() for array in found.values()))
+    print(seen.hexdigest())
+"""
+
+
+@pytest.mark.parametrize("threads", ["1", "2", "4", "8"])
+def test_any_number_of_cores_gives_the_same_bits_on_fifty_drawn_networks(threads: str) -> None:
+    said, (three, *right) = (words(DRAWN, NUMBA_NUM_THREADS=number) for number in (threads, "3"))
+    assert said == [threads, *right]
+    assert (three, len(set(right))) == ("3", 50)
+
+
 # ------------------------------------------------------------------------------------------- processes
 
 FORK = """

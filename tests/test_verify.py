@@ -10,7 +10,7 @@ import numba
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from small_nets import flat_net, gap_net, lite0, needs_imagenet, pictures, pixel_net, reference_net
+from small_nets import conv, flat_net, gap_net, linear, lite0, needs_imagenet, pictures, pixel_net, reference_net
 
 import npgradcam as ng
 from npgradcam import layers, rules, verification
@@ -26,6 +26,8 @@ from npgradcam.verification.record import NotApplicableError
 ROWS = ("finite differences", "adjoint of each layer", "completeness", "CAM = Z Grad-CAM", "linear in the score",
         "class sum", "one rule if positive", "many targets", "batch", "threads", "plan: logits", "plan: A", "plan: map",
         "plan: signals")
+METHODS = ["gradient", "deconvnet", "guided backpropagation", "Guided Grad-CAM", "CAM", "Grad-CAM", "counterfactual",
+           "Grad-CAM++", "XGrad-CAM", "HiResCAM", "LayerCAM"]  # whose maps are looked at under random weights
 
 
 def found(net, x=None, **settings):
@@ -233,11 +235,39 @@ def test_randomised_weights_change_grad_cam_and_the_count_of_layers_is_told():
     v = ng.verify(ng.load("shapes"))
     r = v.randomised
     assert r.layers == (1, 2, 3, 4)
-    assert set(r.correlations) == {"gradient", "guided backpropagation", "deconvnet", "Grad-CAM", "Guided Grad-CAM"}
+    assert list(r.correlations) == METHODS
     assert abs(r.correlations["Grad-CAM"][-1]) < 0.3
     assert r.correlations["guided backpropagation"][0] > r.correlations["Grad-CAM"][0]
+    assert r.correlations["CAM"] == pytest.approx(r.correlations["Grad-CAM"])  # on this head one is Z times the other
     assert "all 4" in str(r)
     assert Randomised((1,), {"Grad-CAM": (None,)}).correlations["Grad-CAM"] == (None,)
+
+
+@pytest.mark.parametrize(("net", "without"), [
+    (flat_net(7, 10), {"CAM"}),
+    (Network.sequential([("conv", conv(np.random.default_rng(0), 4, 3)), ("pool", layers.GlobalAvgPool2d()),
+                         ("flat", layers.Flatten()), ("fc", linear(np.random.default_rng(1), 5, 4))], dtype="float64"),
+     {"deconvnet", "guided backpropagation", "Guided Grad-CAM"}),
+], ids=["another head", "no rectifier"])
+def test_a_method_that_does_not_apply_has_no_line_under_random_weights(net, without):
+    r = ng.verify(net, pictures(2)).randomised
+    assert list(r.correlations) == [method for method in METHODS if method not in without]
+
+
+def test_each_methods_map_under_random_weights_is_its_own():
+    """What is held against the shuffled network's are the maps that the methods give, of every image."""
+    net = ng.load("shapes")
+    s = verification.subject.subject(net, verification.default_images(net), None, None)
+    x = (s.images, s.target)
+    signals = [ng.backprop(net, *x), ng.backprop(net, *x, "deconvnet"), ng.backprop(net, *x, "guided"),
+               ng.guided_grad_cam(net, *x)]
+    maps = [method(net, *x) for method in (ng.cam, ng.grad_cam, ng.counterfactual_grad_cam, ng.grad_cam_plus_plus,
+                                           ng.xgrad_cam, ng.hires_cam, ng.layer_cam)]
+    right = [*(e.signal for e in signals), *(e.cam for e in maps)]
+    found = verification.randomise._maps(s, s.net)
+    assert list(found) == METHODS
+    for one, other in zip(found.values(), right, strict=True):
+        np.testing.assert_allclose(one, np.abs(other), rtol=0, atol=1e-5 * np.abs(other).max())
 
 
 @pytest.mark.parametrize("given", ["x", 1, None])

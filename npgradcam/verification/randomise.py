@@ -6,14 +6,22 @@ being drawn, a layer's numbers are shuffled, so that their distribution stays wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
 
-from npgradcam.errors import NpGradcamError, TargetError
+from npgradcam.errors import TargetError
 from npgradcam.layers import Layer
-from npgradcam.methods import backprop, grad_cam
+from npgradcam.methods import ClassActivationMap, NoCamHeadError, backprop, cam, grad_cam
+from npgradcam.methods.cam import cam_head
+from npgradcam.methods.counterfactual import counterfactual_of
+from npgradcam.methods.grad_cam_plus_plus import grad_cam_plus_plus_of
 from npgradcam.methods.guided_grad_cam import product
+from npgradcam.methods.hires_cam import hires_cam_of
+from npgradcam.methods.layer_cam import layer_cam_of
+from npgradcam.methods.xgrad_cam import xgrad_cam_of
 from npgradcam.network import Network
 from npgradcam.typing import Array
 
@@ -21,6 +29,10 @@ from .record import Randomised
 from .subject import Subject
 
 STAGES = 5
+RELATIVES: dict[str, Callable[[ClassActivationMap], ClassActivationMap]] = {  # from Grad-CAM's A and dA
+    "counterfactual": counterfactual_of, "Grad-CAM++": grad_cam_plus_plus_of, "XGrad-CAM": xgrad_cam_of,
+    "HiResCAM": hires_cam_of, "LayerCAM": layer_cam_of,
+}
 
 
 def randomised(s: Subject) -> Randomised | None:
@@ -56,21 +68,24 @@ def _shuffled(layer: Layer, random: np.random.Generator) -> Layer:
 
 
 def _maps(s: Subject, network: Network) -> dict[str, Array]:
-    """Return |map| of each method that applies, of every image; nothing where the numbers overflow."""
+    """Return |map| of each method that applies, of all images, by one forward; nothing where numbers overflow."""
+    observed = list(s.observed)
+    with suppress(NoCamHeadError):
+        observed.append(cam_head(network, s.output)[0])
+    tape = network.forward(s.images, observe=tuple(dict.fromkeys(observed)), output=s.output)
     try:
-        tape = network.forward(s.images, observe=s.observed, output=s.output)
         e = grad_cam(network, tape, s.target, s.layer)
-        maps = {"gradient": backprop(network, tape, s.target).signal}
     except TargetError:
         return {}
-    try:
+    found = {"gradient": backprop(network, tape, s.target).signal}
+    if network.rectifiers(s.output, s.input):
         guided = backprop(network, tape, s.target, "guided")
-        deconvnet = backprop(network, tape, s.target, "deconvnet").signal
-        maps |= {"guided backpropagation": guided.signal, "deconvnet": deconvnet}
-        maps |= {"Grad-CAM": e.cam, "Guided Grad-CAM": product(e, guided).signal}
-    except NpGradcamError:  # there is no rectifier
-        maps["Grad-CAM"] = e.cam
-    return {method: np.abs(signal) for method, signal in maps.items()}
+        found["deconvnet"] = backprop(network, tape, s.target, "deconvnet").signal
+        found |= {"guided backpropagation": guided.signal, "Guided Grad-CAM": product(e, guided).signal}
+    with suppress(NoCamHeadError):
+        found["CAM"] = cam(network, tape, s.target).cam
+    found |= {"Grad-CAM": e.cam} | {method: of(e).cam for method, of in RELATIVES.items()}
+    return {method: np.abs(numbers) for method, numbers in found.items()}
 
 
 def _likeness(before: Array, after: Array | None) -> float | None:
