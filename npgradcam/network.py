@@ -15,7 +15,7 @@ from npgradcam.errors import NpGradcamError, ShapeError, UnknownLayerError
 from npgradcam.layers import Computed, Layer
 from npgradcam.layers.checking import NoShapeYetError
 from npgradcam.rules import Rule
-from npgradcam.tape import Tape, of_image, read_only
+from npgradcam.tape import Tape, by_image, of_image, read_only
 from npgradcam.topology import Node, Topology, named
 from npgradcam.typing import Array, IntArray, Shape
 
@@ -169,10 +169,10 @@ class Network(Topology):
                 signals = self._backward(tape, tape.caches, seed, names, rule)
             else:  # several rows of several images: image by image
                 signals = {name: np.empty((len(seed), *tape.shapes[name][1:]), seed.dtype) for name in names}
-                for n in np.unique(image):
-                    caches = {name: of_image(int(n), cache) for name, cache in tape.caches.items()}
-                    for name, part in self._backward(tape, caches, seed[image == n], names, rule).items():
-                        signals[name][image == n] = part
+                for n, rows in by_image(image):
+                    caches = {name: of_image(n, cache) for name, cache in tape.caches.items()}
+                    for name, part in self._backward(tape, caches, seed[rows], names, rule).items():
+                        signals[name][rows] = part
         return signals[names[0]] if isinstance(down_to, str) else dict(zip(asked, signals.values(), strict=True))
 
     def _backward(self, tape: Tape, caches: Mapping[str, Any], seed: Array, names: tuple[str, ...],

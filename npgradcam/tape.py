@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from npgradcam.errors import UnknownLayerError
-from npgradcam.typing import Array, Shape
+from npgradcam.typing import Array, IntArray, Shape
 
 if TYPE_CHECKING:
     from npgradcam.network import Network
@@ -70,3 +70,10 @@ def of_image(n: int, cache: Any) -> Any:
     if isinstance(cache, tuple):
         return tuple(of_image(n, part) for part in cache)
     return cache
+
+
+def by_image(image: IntArray) -> Iterator[tuple[int, IntArray]]:
+    """Yield each image that rows belong to, and which rows those are: (R,) -> n and (rows of n,)."""
+    order = np.argsort(image, kind="stable")
+    images, starts = np.unique(image[order], return_index=True)
+    yield from zip(images.tolist(), np.split(order, starts[1:]), strict=True)

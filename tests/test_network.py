@@ -28,6 +28,7 @@ from npgradcam.layers import (
 )
 from npgradcam.layers.layer import Layer
 from npgradcam.network import Network, Node, Tape
+from npgradcam.tape import by_image
 from npgradcam.testing import check_completeness, slow_backward, slow_forward
 from npgradcam.testing import definitions as slow
 from npgradcam.testing.strategies import Drawn, networks
@@ -501,3 +502,9 @@ def test_a_node_found_by_its_name_is_the_one_that_runs() -> None:
     net = gap_net(dtype="float32")
     assert all(net[node.name] is node for node in net.nodes)
     assert net["conv1"].layer.weight.dtype == np.float32
+
+
+@given(st.lists(st.integers(0, 4), max_size=9))
+def test_rows_are_found_by_their_image(image: list[int]) -> None:
+    found = [(n, rows.tolist()) for n, rows in by_image(np.array(image, np.intp))]
+    assert found == [(n, [r for r, of in enumerate(image) if of == n]) for n in sorted(set(image))]

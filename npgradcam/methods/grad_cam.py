@@ -10,6 +10,7 @@ from npgradcam import kernels
 from npgradcam.errors import NpGradcamError
 from npgradcam.models import Model, network_of
 from npgradcam.network import Network
+from npgradcam.tape import by_image
 from npgradcam.typing import Array, IntArray
 
 from .records import ClassActivationMap, about
@@ -98,8 +99,8 @@ def weighted_sum(alpha: Array, activations: Array, image: IntArray) -> Array:
     K, I, J = activations.shape[1:]
     total = np.empty((len(alpha), I, J), np.result_type(alpha, activations))
     with kernels.session("numpy"):  # BLAS at one thread, so that any number of threads gives the same bits
-        for n in np.unique(image):  # all classes of an image are one matrix product: (R, K) (K, I J)
-            total[image == n] = (alpha[image == n] @ activations[n].reshape(K, I * J)).reshape(-1, I, J)
+        for n, r in by_image(image):  # all classes of an image are one matrix product: (R, K) (K, I J)
+            total[r] = (alpha[r] @ activations[n].reshape(K, I * J)).reshape(-1, I, J)
     return total
 
 
