@@ -76,4 +76,4 @@ def by_image(image: IntArray) -> Iterator[tuple[int, IntArray]]:
     """Yield each image that rows belong to, and which rows those are: (R,) -> n and (rows of n,)."""
     order = np.argsort(image, kind="stable")
     images, starts = np.unique(image[order], return_index=True)
-    yield from zip(images.tolist(), np.split(order, starts[1:]), strict=True)
+    yield from zip(images.tolist(), np.split(order, starts)[1:], strict=True)
