@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 
 from npgradcam.convention import conventions
 from npgradcam.convention.record import scale
 from npgradcam.diagnosis import Diagnosis, Finding, diagnose, words
+from npgradcam.diagnosis.finishings import departures as finished
 from npgradcam.errors import NpGradcamError
 from npgradcam.typing import Array
 
@@ -107,11 +109,11 @@ def of_a_factor(case: Case, method: str, found: Array, nearest: Nearest, toleran
                                                        lambda case, found: factor(case, found) is not None, MANY)]
 
 
-def of_a_map(case: Case, method: str, found: Array, asked: Choice | None,
+def of_a_map(case: Case, method: str, found: Array, asked: Sequence[Choice],
              tolerance: float) -> tuple[list[Mistake], str]:
     """Return what a diagnosis says of a map, as mistakes to be tried elsewhere; or how far the nearest is.
 
-    `asked` is the convention that somebody is held to.
+    `asked` are the choices of who is held to a convention; of who is not, none.
     """
     d = _diagnosed(case, method, found, tolerance)
     if d is None or not d.explained or d.flat:
@@ -119,8 +121,12 @@ def of_a_map(case: Case, method: str, found: Array, asked: Choice | None,
     mistakes = []
     for finding in d.findings:
         for place, departures in elsewhere(finding, case):
-            sentence = told(finding, tuple(d for d in departures if d != words.OWN), method, asked)
-            size = 2 * len(departures) + (not any(name.startswith("paper") for name in finding.matches))
+            if asked:
+                sentence, count = told_from(asked, finding, departures)
+                size = 2 * count
+            else:
+                sentence = told(finding, tuple(d for d in departures if d != words.OWN), method)
+                size = 2 * len(departures) + (not any(name.startswith("paper") for name in finding.matches))
             mistakes.append(Mistake(sentence, partial(place.explains, tolerance=tolerance), size))
     return mistakes, ""
 
@@ -140,7 +146,24 @@ def _nearest(d: Diagnosis) -> str:
     return f"the nearest in one check is {said}, off by {words.rounded(best.error)}, most in cell ({h}, {w})"
 
 
-def told(finding: Finding, departures: tuple[str, ...], method: str, asked: Choice | None) -> str:
+def told_from(asked: Sequence[Choice], finding: Finding, departures: tuple[str, ...]) -> tuple[str, int]:
+    """Say what is different from the convention that somebody is held to, and in how many choices."""
+    base, field = conventions[finding.matches[0]], CHOICES.get(finding.method, ("", ()))[0]
+    theirs = {*finished(finding.convention, base), words.weighed(finding.weighing, getattr(base, field, "mean"))}
+    shared = [d for d in departures if d not in theirs]  # whatever the map is compared with
+    ways = [finding.convention] if finding.departures else [conventions[name] for name in finding.matches]
+    every = []
+    for choice, way in product(asked, ways):
+        c, said = choice.convention, [d for d in shared if d != words.OWN or choice.convention.score == "logit"]
+        usual = getattr(c, field, finding.weighing)
+        said += [words.weighed(finding.weighing, usual)] if finding.weighing != usual else []
+        every.append(([*said, *finished(way, c)], choice.text))
+    said, text = min(every, key=lambda told: len(told[0]))
+    said = said or ["gradient of the logit, not of what the network returns"]
+    return f"{'; '.join(said)}; the rest {text}", len(said)
+
+
+def told(finding: Finding, departures: tuple[str, ...], method: str) -> str:
     """Say what is different: an owner's own weights under the owner's name, everything else as departures."""
     field, (usual, *_) = CHOICES.get(method, ("", (finding.weighing,)))
     paper = [name for name in finding.matches if name.startswith("paper")]
@@ -154,4 +177,4 @@ def told(finding: Finding, departures: tuple[str, ...], method: str, asked: Choi
     if departures:
         return f"{'; '.join(departures)}; the rest as {who}"
     faults = "; ".join(fault for name in finding.matches[:1] for fault in conventions[name].faults)
-    return f"as {who}, not {asked.text}" if asked else f"as {who}: {faults}"
+    return f"as {who}: {faults}"
