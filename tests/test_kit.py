@@ -155,6 +155,12 @@ MISTAKES = {
         (g / (2 + total(A) * g)).sum(axis=(2, 3))) * A), "gradients of both signs, not ReLU(g) alone"),
     "product inside": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + total(A * g**3)),
                        "the sum of A g^3, not the sum of A times g^3"),
+    "no A": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2), "no A in the denominator"),
+    "one for two": ("grad-cam-plus-plus", plus_plus(lambda A, g: g**2 + total(A) * g**3), "1 for 2"),
+    "all channels": ("grad-cam-plus-plus", plus_plus(
+        lambda A, g: 2 * g**2 + A.sum(axis=(1, 2, 3), keepdims=True) * g**3), "over all channels too"),
+    "a mean of weights": ("grad-cam-plus-plus", finished_by_case(
+        lambda m, e: m / e.gradients[0, 0].size, "grad-cam-plus-plus"), "a mean over the cells, not their sum"),
     "an epsilon": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + total(A) * g**3 + 1e-6),
                    "1e-6 in the denominator of Grad-CAM++, which outweighs small squared gradients"),
     "Grad-CAM": ("grad-cam-plus-plus", ours("grad-cam"), "Grad-CAM, not Grad-CAM++"),
