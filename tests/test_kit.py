@@ -161,6 +161,9 @@ MISTAKES = {
         lambda A, g: 2 * g**2 + A.sum(axis=(1, 2, 3), keepdims=True) * g**3), "over all channels too"),
     "a mean of weights": ("grad-cam-plus-plus", finished_by_case(
         lambda m, e: m / e.gradients[0, 0].size, "grad-cam-plus-plus"), "a mean over the cells, not their sum"),
+    "exp(score)": ("grad-cam-plus-plus", finished_by_case(
+        lambda m, e: m * np.exp(e.logits[e.image, e.target])[:, None, None], "grad-cam-plus-plus"),
+                   "a factor exp(score)"),
     "an epsilon": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + total(A) * g**3 + 1e-6),
                    "1e-6 in the denominator of Grad-CAM++, which outweighs small squared gradients"),
     "Grad-CAM": ("grad-cam-plus-plus", ours("grad-cam"), "Grad-CAM, not Grad-CAM++"),

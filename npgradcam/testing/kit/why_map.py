@@ -11,6 +11,7 @@ import numpy as np
 
 from npgradcam.convention import conventions
 from npgradcam.convention.record import scale
+from npgradcam.convention.weighing import score_of
 from npgradcam.diagnosis import Diagnosis, Finding, diagnose, words
 from npgradcam.diagnosis.finishings import departures as finished
 from npgradcam.errors import NpGradcamError
@@ -19,11 +20,13 @@ from npgradcam.typing import Array
 from .case import Case
 from .elsewhere import elsewhere
 from .mistake import Mistake
-from .truth import CHOICES, MAPS, SCORES, Choice, apart, signal
+from .truth import CHOICES, MAPS, SCORES, Choice, apart, record, signal
 
 MANY = 9  # as much as so many departures
 NEAR = 0.2  # what is further off is no clue
 HALF = 2.0**-10  # what rounding to float16 may take from the largest number
+ROUNDED = 1e-5  # what float32 may take from exp(y), relative, for each unit of y
+LARGE = 2.0**24  # every number of float32 beyond is whole
 Nearest = Callable[[Case, Array], list[Choice]]
 
 
@@ -42,7 +45,7 @@ def of_any_answer(method: str, nearest: Nearest, tolerance: float) -> list[Mista
         return bool((found == rounded).all()) and any(apart(found, r) < HALF for r in right(case, found))
 
     def whole(case: Case, found: Array) -> bool:
-        return bool((found == np.rint(found)).all())
+        return bool((found == np.rint(found)).all() and np.abs(found).max() < LARGE)
 
     def left_out(case: Case, found: Array) -> bool:
         first = next(iter(right(case, found)), found)
@@ -67,6 +70,13 @@ def of_any_answer(method: str, nearest: Nearest, tolerance: float) -> list[Mista
         return any(apart(found, 1 - c.of(case, method)) <= tolerance
                    for c in nearest(case, found) if c.convention.normalise != "none")
 
+    def exponential(case: Case, found: Array) -> bool:
+        y = score_of(record(case, method, "logit"))  # (R,)
+        with np.errstate(over="ignore"):
+            without = found * np.exp(-y)[:, None, None]
+        slack = tolerance + ROUNDED * float(np.abs(y).max())
+        return any(apart(without, r) <= slack for r in right(case, found))
+
     def of_the_pixels(case: Case, found: Array) -> bool:
         signals = (np.abs(signal(case, "gradient", score)) for score in SCORES)  # (N, C, H, W)
         return any(apart(found, over(axis=1)) <= tolerance for s in signals for over in (s.mean, s.max, s.sum))
@@ -77,6 +87,8 @@ def of_any_answer(method: str, nearest: Nearest, tolerance: float) -> list[Mista
              Mistake("images of a batch were left out: their rows are zero everywhere", left_out, 2),
              Mistake("every row of the batch is that of the first image", first_again),
              Mistake(words.TURNED["last first"], last_first)]
+    if method == "grad-cam-plus-plus":  # whose factor is another in each row and network
+        found.append(Mistake(words.weighed("exponential", ""), exponential))
     if method in MAPS:
         found.append(Mistake("scaled over the whole batch, not image by image", batch_scaled))
         found.append(Mistake("inverted: one minus the map", inverted))
