@@ -101,11 +101,11 @@ def wrong_where_normed(model, images, target, layer):
     return ng.grad_cam(replace(net, nodes=nodes), images, target, layer).cam
 
 
-def finished_by_case(change):
+def finished_by_case(change, method="grad-cam"):
     """The right map and its record, changed."""
 
     def grad_cam(model, images, target, layer):
-        e = ng.grad_cam(network(model), images, target, layer)
+        e = getattr(ng, method.replace("-", "_"))(network(model), images, target, layer)
         return change(e.cam, e)
 
     return grad_cam

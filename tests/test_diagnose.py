@@ -181,10 +181,19 @@ def test_a_mistake_that_only_a_batch_shows_is_named(mistake):
     assert alone.matches, alone
 
 
+SCORE_EXP = np.exp(ng.grad_cam(net(), pictures(1, *SIZE), 2, "relu2").logits[0, 2])
 PLUS_PLUS = {
     "no denominator": (lambda A, g: g**2, "denominator of Grad-CAM++ missing"),
     "product inside": (lambda A, g: g**2 / (2 * g**2 + (A * g**3).sum(axis=(2, 3), keepdims=True)),
                        "in Grad-CAM++ the sum of A g^3"),
+    "no A": (lambda A, g: g**2 / (2 * g**2), "no A in the denominator"),
+    "one for two": (lambda A, g: g**2 / (g**2 + A.sum(axis=(2, 3), keepdims=True) * g**3), "1 for 2"),
+    "all channels": (lambda A, g: g**2 / (2 * g**2 + A.sum() * g**3), "over all channels too"),
+    "mean of weights": (lambda A, g: 1 / (2 + A.sum(axis=(2, 3), keepdims=True) * g) / g[0, 0].size,
+                        "a mean over the cells, not their sum"),
+    "exp(score)": (lambda A, g: SCORE_EXP / (2 + A.sum(axis=(2, 3), keepdims=True) * g), "a factor exp(score)"),
+    "of exp(score)": (lambda A, g: SCORE_EXP / (2 + A.sum(axis=(2, 3), keepdims=True) * SCORE_EXP * g),
+                      "gradients of exp(score)"),
 }
 
 
@@ -474,6 +483,52 @@ def test_levels_of_a_picture_are_enough():
     assert any("before enlarging" in d for f in twice.findings for d in f.departures)
 
 
+@pytest.mark.parametrize("size", [SIZE, (4, 6)])
+@pytest.mark.parametrize("given", [np.asarray, np.float64, lambda m: m / 255])
+def test_a_map_truncated_to_levels_is_said_to_be(size, given):
+    """Divided by its maximum, enlarged, and cut off to whole levels: its own largest number is below 255."""
+    x = pictures(1, *SIZE)
+    m = ours(x, 2).cam / ours(x, 2).cam.max()
+    found = ng.diagnose(given(np.uint8(255 * (m if size == (4, 6) else upsampled_map(m)))), net(), x, 2)
+    assert found.explained
+    assert "levels of 256" in found.text(), found
+    assert "multiplied by" not in found.text(), found
+
+
+def upsampled_map(m):
+    return definitions.upsample(m, SIZE)
+
+
+def test_a_map_of_zeros_is_told_of_which_classes_it_could_be():
+    x = pictures(1, *SIZE)
+    for seed in range(1, 30):
+        some = net(seed=seed)
+        maps = [ng.grad_cam(some, x, c, "relu2").cam for c in range(5)]
+        zero, asked = ([c for c in range(5) if maps[c].any() == wanted] for wanted in (False, True))
+        if zero and asked:
+            break
+    said = ng.diagnose(np.zeros(SIZE), some, x, asked[0], "relu2").text()
+    assert f"or it is of class {', '.join(map(str, zero))}, zero everywhere here too" in said
+    if len(asked) > 1:
+        assert f"class {asked[1]}" not in said
+
+
+def test_what_cannot_be_tried_is_said_where_nothing_explains():
+    x = pictures(1, *SIZE)
+    noise = np.random.default_rng(0).normal(size=SIZE)
+    said = ng.diagnose(noise, net(), x, 2).text()
+    assert "give the photograph" in said
+    assert "batch norm as in training cannot be tried: this network has none left" in said
+    small = ng.load("shapes")
+    x = small.preprocess(ng.images.sample("two_shapes"))
+    assert "give the photograph" not in ng.diagnose(np.random.default_rng(0).normal(size=x.shape[2:]), small, x).text()
+
+
+def test_numbers_too_small_to_have_digits_are_refused():
+    with pytest.raises(ShapeError, match=r"^map: expected numbers that float64 holds in full, got none above 1e-310, "):
+        ng.diagnose(np.eye(14, 22) * 1e-310, net(), pictures(1, *SIZE), 2)
+
+
 def test_a_map_of_nothing_but_nan_is_traced_to_who_divides_by_zero():
     x = recorded(TORCH)["negative/images"]
     maps = recorded(TORCH)["negative/act2/kazuto1011"]
@@ -513,9 +568,9 @@ def test_so_few_cells_that_anything_fits_explain_nothing():
     assert found.text() == "the map has 2 cells, and so few numbers fit much by chance; give one of more cells"
 
 
-@pytest.mark.parametrize("tolerance", [-1, float("nan"), float("inf"), "x", None])
+@pytest.mark.parametrize("tolerance", [-1, float("nan"), float("inf"), 1e9, 0.2, "x", None])
 def test_a_tolerance_that_decides_nothing_is_refused(tolerance):
-    with pytest.raises(ng.NpGradcamError, match=r"^tolerance: expected a finite number, 0 or more, got"):
+    with pytest.raises(ng.NpGradcamError, match=r"^tolerance: expected a number from 0 to 0\.1, got"):
         ng.diagnose(np.eye(14, 22), net(), pictures(1, *SIZE), 2, tolerance=tolerance)
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -154,6 +155,15 @@ MISTAKES = {
         (g / (2 + total(A) * g)).sum(axis=(2, 3))) * A), "gradients of both signs, not ReLU(g) alone"),
     "product inside": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + total(A * g**3)),
                        "the sum of A g^3, not the sum of A times g^3"),
+    "no A": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2), "no A in the denominator"),
+    "one for two": ("grad-cam-plus-plus", plus_plus(lambda A, g: g**2 + total(A) * g**3), "1 for 2"),
+    "all channels": ("grad-cam-plus-plus", plus_plus(
+        lambda A, g: 2 * g**2 + A.sum(axis=(1, 2, 3), keepdims=True) * g**3), "over all channels too"),
+    "a mean of weights": ("grad-cam-plus-plus", finished_by_case(
+        lambda m, e: m / e.gradients[0, 0].size, "grad-cam-plus-plus"), "a mean over the cells, not their sum"),
+    "exp(score)": ("grad-cam-plus-plus", finished_by_case(
+        lambda m, e: m * np.exp(e.logits[e.image, e.target])[:, None, None], "grad-cam-plus-plus"),
+                   "a factor exp(score)"),
     "an epsilon": ("grad-cam-plus-plus", plus_plus(lambda A, g: 2 * g**2 + total(A) * g**3 + 1e-6),
                    "1e-6 in the denominator of Grad-CAM++, which outweighs small squared gradients"),
     "Grad-CAM": ("grad-cam-plus-plus", ours("grad-cam"), "Grad-CAM, not Grad-CAM++"),
@@ -222,10 +232,49 @@ def test_two_mistakes_are_two_sentences():
     assert {"magnitudes in the place of the ReLU", "the images' order is reversed"} <= causes
 
 
-def test_who_is_held_to_the_paper_and_does_not_enlarge_is_told_so():
-    report = check(ours("grad-cam"), convention="paper", drawn=0)
-    assert not report.passed
-    assert {r.sentence for r in report.failures} == {"as the paper's L^c, not as the paper"}
+def test_who_is_held_to_the_paper_may_enlarge_or_return_its_own_map():
+    def enlarged(model, images, target, layer):
+        return ng.maps.upsample(right(model, images, target, layer, "grad-cam"), images.shape[2:])
+
+    for function, said in ((ours("grad-cam"), "as the paper's L^c"), (enlarged, "as the paper")):
+        report = check(function, convention="paper", drawn=0)
+        assert report.passed, report
+        assert report.conventions["grad-cam"] == said
+    assert not check(enlarged, convention="paper, L^c", drawn=0).passed
+
+
+def corner_aligned(model, images, target, layer):
+    e = ng.grad_cam(network(model), images, target, layer)
+    return replace(ng.conventions["paper"], resize="corner-aligned").apply(e, images.shape[2:])
+
+
+def unrectified(model, images, target, layer):
+    return ng.grad_cam(network(model), images, target, layer).signed_cam
+
+
+HELD = {  # what is asked, held to which convention, and what is different from that one
+    "mean": (corner_aligned, "ramprs", "alpha is the mean of the gradients, not their sum; the rest as ramprs"),
+    "paper": (corner_aligned, "paper", "corner-aligned upsampling, not bilinear upsampling with half-pixel centres"),
+    "no ReLU": (unrectified, "paper", "ReLU missing; the rest as the paper's L^c"),
+    "logit": (of_the_probability, "paper, L^c", "not of the logit; the rest as the paper's L^c"),
+}
+
+
+@pytest.mark.parametrize("kind", HELD)
+def test_who_is_held_to_a_convention_is_told_what_is_different_from_that_one(kind):
+    function, name, said = HELD[kind]
+    report = check(function, convention=name, drawn=0)
+    sentences = {r.sentence for r in report.failures}
+    assert len(sentences) == 1, report
+    assert said in sentences.pop()
+
+
+def test_the_convention_that_is_named_is_told_with_what_departs_from_it():
+    """The mean, enlarged as ramprs enlarges, is not ramprs: that takes the sum."""
+    report = check(corner_aligned, drawn=0)
+    assert report.passed, report
+    assert report.conventions["grad-cam"] == ("as the paper but: corner-aligned upsampling, not bilinear upsampling "
+                                              "with half-pixel centres")
 
 
 CONVENTIONS = {

@@ -16,62 +16,45 @@ from npgradcam.methods import ClassActivationMap
 from npgradcam.methods.grad_cam import maps_and_gradients
 from npgradcam.typing import Array
 
+from .plus_plus import PLUS_PLUS
+from .sums import over_cells, quotient, weighted
+
 Weighing: TypeAlias = Callable[[Array, Array, Array], Array]
-
-
-def _weighted(w: Array, A: Array) -> Array:
-    """sum_k w_k A^k: (R, K), (R, K, I, J) -> (R, I, J)."""
-    return np.asarray(np.einsum("rk,rkij->rij", w, A))
-
-
-def _sum(x: Array) -> Array:
-    """Sum over the cells of each channel: (R, K, I, J) -> (R, K, 1, 1)."""
-    return np.asarray(x.sum(axis=(2, 3), keepdims=True))
-
-
-def _plus_plus(a: Array, A: Array, g: Array) -> Array:
-    """Grad-CAM++'s map from alpha^kc_ij: w_k = sum_ij alpha ReLU(g)."""
-    return _weighted(np.einsum("rkij,rkij->rk", a, np.maximum(g, 0)), A)
-
-
-def _quotient(a: Array, b: Array) -> Array:
-    """A / b, and 0 where b is 0."""
-    return np.divide(a, b, out=np.zeros_like(a), where=b != 0)
 
 
 def mean(A: Array, g: Array, y: Array) -> Array:
     """w_k = mean of g: Grad-CAM, equation (1)."""
-    return _weighted(g.mean(axis=(2, 3)), A)
+    return weighted(g.mean(axis=(2, 3)), A)
 
 
 def total(A: Array, g: Array, y: Array) -> Array:
     """w_k = sum of g: Grad-CAM without the 1/Z."""
-    return _weighted(g.sum(axis=(2, 3)), A)
+    return weighted(g.sum(axis=(2, 3)), A)
 
 
 def maximum(A: Array, g: Array, y: Array) -> Array:
     """w_k = largest g: pooled by the maximum, not by the mean."""
-    return _weighted(g.max(axis=(2, 3)), A)
+    return weighted(g.max(axis=(2, 3)), A)
 
 
 def rectified(A: Array, g: Array, y: Array) -> Array:
     """w_k = mean of ReLU(g): Grad-CAM with the negative gradients cut off."""
-    return _weighted(np.maximum(g, 0).mean(axis=(2, 3)), A)
+    return weighted(np.maximum(g, 0).mean(axis=(2, 3)), A)
 
 
 def magnitude(A: Array, g: Array, y: Array) -> Array:
     """w_k = mean of |g|: a channel that speaks against the class counts for it."""
-    return _weighted(np.abs(g).mean(axis=(2, 3)), A)
+    return weighted(np.abs(g).mean(axis=(2, 3)), A)
 
 
 def positive_mean(A: Array, g: Array, y: Array) -> Array:
     """w_k = ReLU(mean of g): channels that speak against the class are left out."""
-    return _weighted(np.maximum(g.mean(axis=(2, 3)), 0), A)
+    return weighted(np.maximum(g.mean(axis=(2, 3)), 0), A)
 
 
 def magnitude_of_the_mean(A: Array, g: Array, y: Array) -> Array:
     """w_k = |mean of g|: Grad-CAM's weight without its sign."""
-    return _weighted(np.abs(g.mean(axis=(2, 3))), A)
+    return weighted(np.abs(g.mean(axis=(2, 3))), A)
 
 
 def term_by_term(A: Array, g: Array, y: Array) -> Array:
@@ -81,12 +64,12 @@ def term_by_term(A: Array, g: Array, y: Array) -> Array:
 
 def of_the_batch(A: Array, g: Array, y: Array) -> Array:
     """w_k = mean of g over the cells and the rows: one weight for all images."""
-    return _weighted(np.broadcast_to(g.mean(axis=(0, 2, 3)), g.shape[:2]), A)
+    return weighted(np.broadcast_to(g.mean(axis=(0, 2, 3)), g.shape[:2]), A)
 
 
 def of_the_first_image(A: Array, g: Array, y: Array) -> Array:
     """w_k = mean of g of the first row: its weights for all images."""
-    return _weighted(np.broadcast_to(g[:1].mean(axis=(2, 3)), g.shape[:2]), A)
+    return weighted(np.broadcast_to(g[:1].mean(axis=(2, 3)), g.shape[:2]), A)
 
 
 def over_rows(A: Array, g: Array, y: Array) -> Array:
@@ -102,14 +85,14 @@ def over_columns(A: Array, g: Array, y: Array) -> Array:
 def reshaped(A: Array, g: Array, y: Array) -> Array:
     """w_k = mean of g whose numbers were reshaped to (I, J, K), not transposed: of other channels' cells."""
     R, K, I, J = g.shape
-    return _weighted(g.reshape(R, I, J, K).mean(axis=(1, 2)), A)
+    return weighted(g.reshape(R, I, J, K).mean(axis=(1, 2)), A)
 
 
 def softmax(A: Array, g: Array, y: Array) -> Array:
     """w_k = exp(alpha_k) / sum of exp(alpha), alpha = mean of g: of either sign, all of it counts for the class."""
     alpha = g.mean(axis=(2, 3))
     e = np.exp(alpha - alpha.max(axis=1, keepdims=True))
-    return _weighted(e / e.sum(axis=1, keepdims=True), A)
+    return weighted(e / e.sum(axis=1, keepdims=True), A)
 
 
 def unweighted(A: Array, g: Array, y: Array) -> Array:
@@ -122,58 +105,14 @@ def gradients_alone(A: Array, g: Array, y: Array) -> Array:
     return np.asarray(g.mean(axis=1))
 
 
-def equation_19(A: Array, g: Array, y: Array) -> Array:
-    """Alpha = g^2 / (2 g^2 + T g^3) = 1 / (2 + T g), T = sum of A^k: Grad-CAM++, equations (5) and (19)."""
-    return _plus_plus(np.where(g != 0, _quotient(np.ones_like(g), 2 + _sum(A) * g), 0), A, g)
-
-
-def equation_19_plus_1e_6(A: Array, g: Array, y: Array) -> Array:
-    """Alpha = g^2 / (2 g^2 + T g^3 + 1e-6): Grad-CAM++ in pytorch-grad-cam; small gradients count less."""
-    return _plus_plus(g**2 / (2 * g**2 + _sum(A) * g**3 + g.dtype.type(1e-6)), A, g)
-
-
-def no_denominator(A: Array, g: Array, y: Array) -> Array:
-    """Alpha = g^2: Grad-CAM++ in torchcam, whose division acts on a copy."""
-    return _plus_plus(g**2, A, g)
-
-
-def product_inside(A: Array, g: Array, y: Array) -> Array:
-    """Alpha = g^2 / (2 g^2 + sum of A g^3): Grad-CAM++ with a product summed that should be a product of sums."""
-    return _plus_plus(_quotient(g**2, 2 * g**2 + _sum(A * g**3)), A, g)
-
-
-def mean_activation(A: Array, g: Array, y: Array) -> Array:
-    """Alpha = g^2 / (2 g^2 + mean of A g^3), w_k = mean of alpha ReLU(g): Grad-CAM++ in xplique."""
-    d = 2 * g**2 + g**3 * A.mean(axis=(2, 3), keepdims=True)
-    return np.asarray(_plus_plus(_quotient(g**2, d), A, g) / g[0, 0].size)
-
-
-def one_cell(A: Array, g: Array, y: Array) -> Array:
-    """Alpha = g^2 / (2 g^2 + A g^3) with each cell's own A: Grad-CAM++ without the sum over (a, b)."""
-    return _plus_plus(np.where(g != 0, _quotient(np.ones_like(g), 2 + A * g), 0), A, g)
-
-
-def both_signs(A: Array, g: Array, y: Array) -> Array:
-    """w_k = sum of alpha g, alpha of (19): Grad-CAM++ without its ReLU."""
-    a = np.where(g != 0, _quotient(np.ones_like(g), 2 + _sum(A) * g), 0)
-    return _weighted(np.einsum("rkij,rkij->rk", a, g), A)
-
-
-def normalised_alphas(A: Array, g: Array, y: Array) -> Array:
-    """Alpha of (19) over its own sum, w_k = sum of alpha ReLU(exp(y) g): Grad-CAM++ in tf-keras-vis."""
-    a = np.where(g != 0, _quotient(np.ones_like(g), 2 + _sum(A) * g), 0)
-    with np.errstate(over="ignore", invalid="ignore"):  # as there: exp(y) is infinite in float32 from y = 88.8 on
-        return _plus_plus(_quotient(a, np.broadcast_to(_sum(a), a.shape)), A, np.exp(y)[:, None, None, None] * g)
-
-
 def share(A: Array, g: Array, y: Array) -> Array:
     """w_k = sum of A g / sum of A: XGrad-CAM."""
-    return _weighted(_quotient(_sum(A * g), _sum(A))[..., 0, 0], A)
+    return weighted(quotient(over_cells(A * g), over_cells(A))[..., 0, 0], A)
 
 
 def share_plus_1e_7(A: Array, g: Array, y: Array) -> Array:
     """w_k = sum of A g / (sum of A + 1e-7): XGrad-CAM in pytorch-grad-cam."""
-    return _weighted((_sum(A * g) / (_sum(A) + A.dtype.type(1e-7)))[..., 0, 0], A)
+    return weighted((over_cells(A * g) / (over_cells(A) + A.dtype.type(1e-7)))[..., 0, 0], A)
 
 
 def cell_by_cell(A: Array, g: Array, y: Array) -> Array:
@@ -193,10 +132,7 @@ WEIGHINGS: dict[str, dict[str, Weighing]] = {  # by method, the paper's own firs
                  "of the first image": of_the_first_image, "over rows": over_rows, "over columns": over_columns,
                  "reshaped": reshaped, "softmax": softmax, "unweighted": unweighted,
                  "gradients alone": gradients_alone},
-    "grad-cam-plus-plus": {"equation 19": equation_19, "equation 19 + 1e-6": equation_19_plus_1e_6,
-                           "no denominator": no_denominator, "product inside": product_inside,
-                           "one cell": one_cell, "both signs": both_signs,
-                           "mean activation": mean_activation, "normalised alphas": normalised_alphas},
+    "grad-cam-plus-plus": PLUS_PLUS,
     "xgrad-cam": {"share": share, "share + 1e-7": share_plus_1e_7},
     "hires-cam": {"cell by cell": cell_by_cell},
     "layer-cam": {"cell by cell, rectified": cell_by_cell_rectified},

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from npgradcam.errors import NpGradcamError, ShapeError
 from npgradcam.kernels.session import session
@@ -22,10 +23,12 @@ from .diagnosis import Diagnosis
 from .findings import Asked, ranked
 from .flat import is_flat
 from .stages import Search
-from .words import TITLES
+from .words import TITLES, rounded
 
 FEW = 4  # cells
-LEVEL = 1.01 / 255  # what a picture's levels round
+LEVEL = 1.01  # what a picture's levels round, of 255
+LARGEST = 0.1  # tolerance: within more of it much is alike
+SUBNORMAL = float(np.finfo(np.float64).tiny)
 MOST = 2**21  # numbers in a map: each is compared with some hundred others, in a minute and 2 GB
 
 
@@ -37,8 +40,8 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     ----------
     given : ndarray of shape (H, W) or (R, H, W), or a function
         The map, at the layer's or the picture's size; one for each image. uint8 counts as levels of 1/255, and so do
-        whole numbers up to 255 that nothing else explains. A function is called as given(images, target) with the
-        classes' numbers, and returns the map.
+        whole numbers up to 255 and multiples of 1/255 that nothing else explains. A function is called as
+        given(images, target) with the classes' numbers, and returns the map.
     net : Network or Model
     images : ndarray of shape (N, C, H, W)
         What went into the network.
@@ -64,12 +67,12 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     TargetError, UnknownLayerError
         If there is no such class or layer.
     NpGradcamError
-        If there is no network, the method is not one of these, or the tolerance is no number from 0 on.
+        If there is no network, the method is not one of these, or the tolerance is no number from 0 to 0.1.
 
     Notes
     -----
     Everything follows from one forward and a backward for each score: a map is one of four scores' gradients, weighed
-    in one of 28 ways (`WEIGHINGS`), of a layer and a class, perhaps turned, and finished in one of some 400 ways, the
+    in one of 34 ways (`WEIGHINGS`), of a layer and a class, perhaps turned, and finished in one of some 400 ways, the
     product of the choices of a `Convention`. Those that no factor and no shift brings near the given map are dropped
     first, by sums over the layer's cells alone; the others are compared in full. Of explanations as good as the best
     (within a factor of 10, or rounding), those that depart from a named convention in the fewest choices are reported,
@@ -104,13 +107,18 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     with session(network.backend):  # products of small matrices by the thousand: threads of BLAS would only wait
         hypotheses = search.run(maps)
     found = ranked(hypotheses, asked, tolerance, floor)
-    if floor == LEVEL and LEVEL == tolerance < found[0].error:  # rounded before it was enlarged, and after
-        found, tolerance = ranked(hypotheses, asked, 2 * LEVEL, floor), 2 * LEVEL
+    levels = not callable(given) and np.asarray(given).dtype == np.uint8
+    if levels and tolerance < found[0].error:  # rounded before it was enlarged, and after
+        tolerance = max(tolerance, min(2 * floor, LARGEST))
+        found = ranked(hypotheses, asked, tolerance, floor)
     notes = search.notes(maps)
-    if found[0].error > tolerance and _may_be_levels(maps):
-        levels = diagnose(maps.astype(np.uint8), net, images, list(wanted), layer, method=method, tolerance=tolerance)
-        if levels.explained:
-            return replace(levels, notes=(*levels.notes, "whole numbers from 0 to 255 are taken for levels of 1/255"))
+    if levels:
+        notes += (f"levels of 256: the map is rounded to them, and so compared to {rounded(tolerance)}",)
+    if found[0].error > tolerance and (grey := _levels(maps)) is not None:
+        found_so = diagnose(grey, net, images, list(wanted), layer, method=method, tolerance=tolerance)
+        if found_so.explained:
+            kind = "whole numbers from 0 to 255" if maps.max() > 1 else "multiples of 1/255"
+            return replace(found_so, notes=(*found_so.notes, f"{kind} are taken for levels of 1/255"))
     empty = ~maps.any(axis=(1, 2))
     if found[0].error > tolerance and empty.any() and not empty.all():
         part = diagnose(maps[~empty], net, images[row.image[~empty]], [wanted[r] for r in np.flatnonzero(~empty)],
@@ -123,15 +131,14 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     flat = search.why_flat(maps) if unexplained and is_flat(maps) else ""
     if unexplained and not flat and maps[0].size < FEW:
         flat = f"the map has {maps[0].size} cells, and so few numbers fit much by chance; give one of more cells"
-    return Diagnosis(maps, tuple(found), tolerance, notes, flat)
+    return Diagnosis(maps, tuple(found), tolerance, notes, flat, search.untried)
 
 
 def expect_tolerance(tolerance: object) -> None:
     """Refuse a tolerance that decides nothing."""
-    if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= float(tolerance) < np.inf:
-        raise NpGradcamError(
-            f"tolerance: expected a finite number, 0 or more, got {tolerance!r}; 1e-4 allows for rounding in float32"
-        )
+    if not isinstance(tolerance, Real) or isinstance(tolerance, bool) or not 0 <= float(tolerance) <= LARGEST:
+        raise NpGradcamError(f"tolerance: expected a number from 0 to {LARGEST}, got {tolerance!r}; 1e-4 allows for "
+                             "rounding in float32, and much more explains anything")
 
 
 def _forward(net: Network | Model, images: Array, layer: str | None) -> tuple[Tape, str, list[str]]:
@@ -166,9 +173,12 @@ def _size(tape: Tape) -> tuple[int, int]:
     return shape[letters.index("H")], shape[letters.index("W")]
 
 
-def _may_be_levels(maps: Array) -> bool:
-    """Whether a map (R, H, W) may be a grey picture's, as numbers that are no uint8."""
-    return bool((maps == np.rint(maps)).all() and maps.min() >= 0 and 1 < maps.max() <= 255)
+def _levels(maps: Array) -> NDArray[np.uint8] | None:
+    """Return a map (R, H, W) as a grey picture's levels, where it may be one as numbers that are no uint8."""
+    levels = maps if maps.max() > 1 else 255 * maps
+    whole = np.rint(levels)
+    return whole.astype(np.uint8) if np.abs(levels - whole).max() < 1e-3 and 0 <= whole.min() < whole.max() <= 255 \
+        else None
 
 
 def _checked(given: Any, count: int) -> tuple[Array, float]:
@@ -196,5 +206,8 @@ def _checked(given: Any, count: int) -> tuple[Array, float]:
     if np.isinf(maps).any():
         raise ShapeError("map: expected finite numbers, got infinity; NaN may stay, and is compared as such")
     if maps.dtype == np.uint8:
-        return maps / 255, LEVEL
+        return maps / 255, min(LEVEL / max(int(maps.max()), 1), LARGEST)
+    if 0 < np.nanmax(np.abs(maps), initial=0) < SUBNORMAL:
+        raise ShapeError(f"map: expected numbers that float64 holds in full, got none above {np.nanmax(maps):.1g}, "
+                         "which is subnormal: few digits are left; scale the map before it underflows")
     return maps.astype(np.float64), {8: 0.0, 2: 2e-3}.get(maps.dtype.itemsize, 2e-6)

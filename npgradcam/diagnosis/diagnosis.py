@@ -35,6 +35,8 @@ class Diagnosis:
         What else there is to know.
     flat : str
         Where nothing explains a map that is the same in every cell (NaN, 0, another number): what typically makes one.
+    untried : str
+        What could not be tried of this network and these pictures, and what it takes to try it.
     """
 
     given: Array
@@ -42,6 +44,7 @@ class Diagnosis:
     tolerance: float
     notes: tuple[str, ...] = ()
     flat: str = ""
+    untried: str = ""
 
     @property
     def explained(self) -> bool:
@@ -91,7 +94,8 @@ class Diagnosis:
         """Say it to a person."""
         if self.flat:
             return self.flat
-        lines = self._explanations() if self.explained else unexplained(self.given, self.nearest[0], self.tolerance)
+        lines = self._explanations() if self.explained else unexplained(
+            self.given, self.nearest[0], self.tolerance, self.untried)
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def _explanations(self) -> list[str]:

@@ -21,6 +21,7 @@ from .training import TRAINING, in_training
 from .words import TITLES, classes
 
 FEW = 32  # classes all of which are tried; of more, the neighbours and the best
+SHOWN = 4  # classes
 USUAL = ("logit", "probability")
 
 
@@ -131,6 +132,17 @@ class Search:
             yield [s for score in USUAL for s in sources(
                 trained, tape, self.asked.target, self.image, [layer], (score,), THE_PAPERS, TRAINING)]
 
+    @property
+    def untried(self) -> str:
+        """Say which wrong inputs could not be thought of."""
+        said = []
+        if not isinstance(self.net, Model) or self.net.preprocessing is None:
+            said.append("another preprocessing of the picture cannot be tried on numbers alone: give the photograph, "
+                        "and the network's own --preprocess")
+        if in_training(network_of(self.net)) is None:
+            said.append("batch norm as in training cannot be tried: this network has none left (folded at export?)")
+        return "; ".join(said)
+
     def _both(self) -> Iterator[list[Source]]:
         """Another layer and another class at once."""
         for target in self._classes():
@@ -143,7 +155,16 @@ class Search:
                          ((asked.method, weighing),))
         probability = np.exp(value(self.tape, asked.target, self.image, "log-probability"))
         subject = f"{TITLES[asked.method]} of {asked.layer}, {classes(asked.target)},"
-        return why(given, right.signed, probability, subject)
+        said = why(given, right.signed, probability, subject)
+        if given.any() or not (right.signed > 0).any():
+            return said
+        zero = [target for target in self._classes() if not (next(sources(
+            network_of(self.net), self.tape, target, self.image, [asked.layer], ("logit",),
+            ((asked.method, weighing),))).signed > 0).any()]
+        if not zero:
+            return said
+        named = ", ".join(classes(target).split(" ", 1)[1] for target in zero[:SHOWN])
+        return (f"{said}; or it is of class {named}{' or another' if zero[SHOWN:] else ''}, zero everywhere here too")
 
     def notes(self, given: Array) -> tuple[str, ...]:
         """Say what makes an answer weak."""

@@ -18,8 +18,9 @@ ELSEWHERE = (
 )
 
 
-def unexplained(given: Array, nearest: Finding, tolerance: float) -> list[str]:
-    """Say it in a few lines; the map (R, H, W)."""
+def unexplained(given: Array, nearest: Finding, tolerance: float, untried: str = "") -> list[str]:
+    """Say it in a few lines; the map (R, H, W), and what could not be tried."""
+    elsewhere = f"{ELSEWHERE}; {untried}" if untried else ELSEWHERE
     largest, (error, typical) = np.nanmax(np.abs(given)) or 1.0, (nearest.error, nearest.hypothesis.typical)
     map = nearest.map
     apart = np.nan_to_num(np.abs(given - map), nan=np.inf)  # (R, H, W)
@@ -36,13 +37,13 @@ def unexplained(given: Array, nearest: Finding, tolerance: float) -> list[str]:
                  f"{f' of row {row}' if len(given) > 1 else ''}: {given[row, h, w]:.4g} given, {map[row, h, w]:.4g} "
                  "there; a picture of both: --picture FILE, or picture()")
     if not near:
-        return [*lines, ELSEWHERE]
+        return [*lines, elsewhere]
     if error <= ROUNDED:
         return [*lines, "try: the map before it was rounded or compressed (half precision, levels, a JPEG), or where "
                         f"that is all there is a tolerance of {1.1 * error:.2g} (--tolerance)"]
     if off.mean() <= LITTLE:
         return [*lines, "try: look at what was done to these cells alone; the others are explained"]
-    return [*lines, ELSEWHERE]
+    return [*lines, elsewhere]
 
 
 def _where(off: NDArray[np.bool_]) -> str:

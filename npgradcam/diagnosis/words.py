@@ -27,6 +27,12 @@ WEIGHED = {
     "both signs": "in Grad-CAM++ gradients of both signs, not ReLU(g) alone",
     "mean activation": "in Grad-CAM++ the mean of the activations, not their sum",
     "normalised alphas": "in Grad-CAM++ alphas that sum to 1, and a factor exp(score)",
+    "no activation": "in Grad-CAM++ no A in the denominator: 2 g^2 alone",
+    "one for two": "in Grad-CAM++ 1 for 2 in the denominator's 2 g^2",
+    "all channels": "in Grad-CAM++ the sum of A over all channels too, not over the cells of each",
+    "mean over cells": "in Grad-CAM++ weights are a mean over the cells, not their sum",
+    "exponential": "in Grad-CAM++ a factor exp(score) was left in the weights",
+    "of the exponential": "in Grad-CAM++ gradients of exp(score), in alpha too",
     "share": "XGrad-CAM without an epsilon",
     "share + 1e-7": "1e-7 in the denominator of XGrad-CAM",
 }

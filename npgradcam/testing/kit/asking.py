@@ -20,7 +20,7 @@ from .causes import UNKNOWN, Pair, causes, explains, in_common
 from .mistake import Mistake
 from .report import Result
 from .shape import TURNED, shape_of
-from .truth import MAPS, RULES, Choice, apart, choice_of, choices
+from .truth import MAPS, RULES, Choice, apart, choices, held_to
 from .why_map import of_a_factor, of_a_map, of_any_answer
 from .why_signal import of_any_signal, of_some_rectifiers
 
@@ -40,8 +40,8 @@ class Asking:
                  named: bool) -> None:
         self.function, self.method, self.tolerance = function, method, tolerance
         self.named = {"method": method} if named else {}
-        self.asked = None if convention is None else choice_of(convention, method)
-        self.every = list(choices(method)) if self.asked is None else [self.asked]
+        self.asked = [] if convention is None else held_to(convention, method)
+        self.every = self.asked or list(choices(method))
         self.choices, self.agrees = self.every, False
         self.answers: list[Pair] = []  # all of them, the latest last
         self.wrong: dict[str, list[Pair]] = {}  # by check, as far as they have the shape and numbers of an answer

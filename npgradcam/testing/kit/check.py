@@ -37,7 +37,8 @@ def check(function: Function, methods: str | Sequence[str] = "grad-cam", *,
         Of "cam", "grad-cam", "counterfactual-grad-cam", "grad-cam-plus-plus", "xgrad-cam", "hires-cam", "layer-cam",
         "gradient", "guided-backprop", "deconvnet", "guided-grad-cam".
     convention : Convention or str, optional
-        Hold it to this one. Where nothing is said, every choice of a `Convention` that is no mistake is tolerated:
+        Hold it to this one ("paper": also to L^c, not enlarged); departures are told from it.
+        Where nothing is said, every choice of a `Convention` that is no mistake is tolerated:
         which ReLU, what is scaled and when, which enlargement, logit or probability, mean or sum of the gradients,
         pytorch-grad-cam's 1e-6 in Grad-CAM++ where it decides nothing. It must be the same in all checks, and the
         report names it.

@@ -99,23 +99,22 @@ def choices(method: str) -> Iterator[Choice]:
     if method in RULES:
         yield from (Choice(replace(conventions["paper"], score=score), _scored(score)) for score in SCORES)
         return
-    every = sorted((f for same in finishings().values() for f in same if not f.convention.start),
-                   key=lambda f: (len(_nearest(f)[1]), "paper" not in _nearest(f)[0]))
     field, weighings = CHOICES.get(method, ("weights", ("mean",)))
+    ways = [f for same in finishings().values() for f in same if not f.convention.start]
+    every = {weighing: sorted(((f, *_nearest(f, method, weighing)) for f in ways),
+                              key=lambda told: (len(told[2]), "paper" not in told[1])) for weighing in weighings}
     for score in SCORES[: 1 if method == "cam" else 2]:  # CAM reads the weights of the logits
         for weighing in weighings:
-            for f in every:
-                yield from _finished(method, f, score, field, weighing, weighing == weighings[0])
+            for f, names, said in every[weighing]:
+                yield from _finished(method, f, names, said, score, field, weighing, weighing == weighings[0])
 
 
-def _finished(method: str, f: Finishing, score: Score, field: str, weighing: str, own: bool) -> Iterator[Choice]:
-    names, departures = _nearest(f)
+def _finished(method: str, f: Finishing, names: list[str], said: tuple[str, ...], score: Score, field: str,
+              weighing: str, own: bool) -> Iterator[Choice]:
     names = [name for name in names if conventions[name].score == score] or names
-    theirs = own or any(getattr(conventions[name], field) == weighing for name in names)
-    said = [*departures, *([] if theirs else [words.weighed(weighing, "mean")])]
     base = " and ".join(words.OWNERS.get(name, name) for name in names)
     if method in UNRECTIFIED and own and (f.convention.relu, f.convention.normalise, f.convention.resize) == RAW:
-        base, said = "the paper's map, without a ReLU", []
+        base, said = "the paper's map, without a ReLU", ()
     text = f"as {base}{' but: ' if said else ''}{'; '.join(said)}{_scored(score)}"
     changed: Any = {"score": score, field: weighing}
     c = replace(f.convention, faults=(), gates="rectifiers", **changed)
@@ -127,15 +126,31 @@ def _finished(method: str, f: Finishing, score: Score, field: str, weighing: str
         yield Choice(c, "as captum 0.9.0" + _scored(score) if captum else f"times the map {text}", exact)
 
 
-def _nearest(f: Finishing) -> tuple[list[str], tuple[str, ...]]:
-    """Return the known conventions from which a way to finish maps departs least, and in what."""
-    fewest = min(len(departures) for _, departures in f.bases)
-    told = next(departures for _, departures in f.bases if len(departures) == fewest)
-    return [base.name for base, departures in f.bases if departures == told], told
+def _nearest(f: Finishing, method: str, weighing: str) -> tuple[list[str], tuple[str, ...]]:
+    """Return the known conventions from which a way to weigh and finish maps departs least, and in what."""
+    told = [(base.name, departures + _weights(base, method, weighing)) for base, departures in f.bases]
+    least = min((departures for _, departures in told), key=len)
+    return [name for name, departures in told if departures == least], least
+
+
+def _weights(base: Convention, method: str, weighing: str) -> tuple[str, ...]:
+    """Say weights that are not a convention's; of Grad-CAM++ and XGrad-CAM the equation's are nobody's departure."""
+    field, known = CHOICES.get(method, ("", (weighing,)))
+    if weighing == getattr(base, field, weighing) or (weighing == known[0] and field != "weights"):
+        return ()
+    return (words.weighed(weighing, getattr(base, field)),)
 
 
 def _scored(score: Score) -> str:
     return "" if score == "logit" else ", the score is what the network returns"
+
+
+def held_to(convention: Convention | str, method: str) -> list[Choice]:
+    """Return the choices that somebody has who is held to a convention: the paper's L^c is its map too."""
+    asked = choice_of(convention, method)
+    if method in MAPS and asked.convention == replace(conventions["paper"], name=asked.convention.name):
+        return [asked, choice_of("paper, L^c", method)]
+    return [asked]
 
 
 def choice_of(convention: Convention | str, method: str) -> Choice:

@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import product
 
 import numpy as np
 
 from npgradcam.convention import conventions
 from npgradcam.convention.record import scale
+from npgradcam.convention.weighing import score_of
 from npgradcam.diagnosis import Diagnosis, Finding, diagnose, words
+from npgradcam.diagnosis.finishings import departures as finished
 from npgradcam.errors import NpGradcamError
 from npgradcam.typing import Array
 
 from .case import Case
 from .elsewhere import elsewhere
 from .mistake import Mistake
-from .truth import CHOICES, MAPS, SCORES, Choice, apart, signal
+from .truth import CHOICES, MAPS, SCORES, Choice, apart, record, signal
 
 MANY = 9  # as much as so many departures
 NEAR = 0.2  # what is further off is no clue
 HALF = 2.0**-10  # what rounding to float16 may take from the largest number
+ROUNDED = 1e-5  # what float32 may take from exp(y), relative, for each unit of y
+LARGE = 2.0**24  # every number of float32 beyond is whole
 Nearest = Callable[[Case, Array], list[Choice]]
 
 
@@ -40,7 +45,7 @@ def of_any_answer(method: str, nearest: Nearest, tolerance: float) -> list[Mista
         return bool((found == rounded).all()) and any(apart(found, r) < HALF for r in right(case, found))
 
     def whole(case: Case, found: Array) -> bool:
-        return bool((found == np.rint(found)).all())
+        return bool((found == np.rint(found)).all() and np.abs(found).max() < LARGE)
 
     def left_out(case: Case, found: Array) -> bool:
         first = next(iter(right(case, found)), found)
@@ -65,6 +70,13 @@ def of_any_answer(method: str, nearest: Nearest, tolerance: float) -> list[Mista
         return any(apart(found, 1 - c.of(case, method)) <= tolerance
                    for c in nearest(case, found) if c.convention.normalise != "none")
 
+    def exponential(case: Case, found: Array) -> bool:
+        y = score_of(record(case, method, "logit"))  # (R,)
+        with np.errstate(over="ignore"):
+            without = found * np.exp(-y)[:, None, None]
+        slack = tolerance + ROUNDED * float(np.abs(y).max())
+        return any(apart(without, r) <= slack for r in right(case, found))
+
     def of_the_pixels(case: Case, found: Array) -> bool:
         signals = (np.abs(signal(case, "gradient", score)) for score in SCORES)  # (N, C, H, W)
         return any(apart(found, over(axis=1)) <= tolerance for s in signals for over in (s.mean, s.max, s.sum))
@@ -75,6 +87,8 @@ def of_any_answer(method: str, nearest: Nearest, tolerance: float) -> list[Mista
              Mistake("images of a batch were left out: their rows are zero everywhere", left_out, 2),
              Mistake("every row of the batch is that of the first image", first_again),
              Mistake(words.TURNED["last first"], last_first)]
+    if method == "grad-cam-plus-plus":  # whose factor is another in each row and network
+        found.append(Mistake(words.weighed("exponential", ""), exponential))
     if method in MAPS:
         found.append(Mistake("scaled over the whole batch, not image by image", batch_scaled))
         found.append(Mistake("inverted: one minus the map", inverted))
@@ -107,11 +121,11 @@ def of_a_factor(case: Case, method: str, found: Array, nearest: Nearest, toleran
                                                        lambda case, found: factor(case, found) is not None, MANY)]
 
 
-def of_a_map(case: Case, method: str, found: Array, asked: Choice | None,
+def of_a_map(case: Case, method: str, found: Array, asked: Sequence[Choice],
              tolerance: float) -> tuple[list[Mistake], str]:
     """Return what a diagnosis says of a map, as mistakes to be tried elsewhere; or how far the nearest is.
 
-    `asked` is the convention that somebody is held to.
+    `asked` are the choices of who is held to a convention; of who is not, none.
     """
     d = _diagnosed(case, method, found, tolerance)
     if d is None or not d.explained or d.flat:
@@ -119,8 +133,12 @@ def of_a_map(case: Case, method: str, found: Array, asked: Choice | None,
     mistakes = []
     for finding in d.findings:
         for place, departures in elsewhere(finding, case):
-            sentence = told(finding, tuple(d for d in departures if d != words.OWN), method, asked)
-            size = 2 * len(departures) + (not any(name.startswith("paper") for name in finding.matches))
+            if asked:
+                sentence, count = told_from(asked, finding, departures)
+                size = 2 * count
+            else:
+                sentence = told(finding, tuple(d for d in departures if d != words.OWN), method)
+                size = 2 * len(departures) + (not any(name.startswith("paper") for name in finding.matches))
             mistakes.append(Mistake(sentence, partial(place.explains, tolerance=tolerance), size))
     return mistakes, ""
 
@@ -140,7 +158,24 @@ def _nearest(d: Diagnosis) -> str:
     return f"the nearest in one check is {said}, off by {words.rounded(best.error)}, most in cell ({h}, {w})"
 
 
-def told(finding: Finding, departures: tuple[str, ...], method: str, asked: Choice | None) -> str:
+def told_from(asked: Sequence[Choice], finding: Finding, departures: tuple[str, ...]) -> tuple[str, int]:
+    """Say what is different from the convention that somebody is held to, and in how many choices."""
+    base, field = conventions[finding.matches[0]], CHOICES.get(finding.method, ("", ()))[0]
+    theirs = {*finished(finding.convention, base), words.weighed(finding.weighing, getattr(base, field, "mean"))}
+    shared = [d for d in departures if d not in theirs]  # whatever the map is compared with
+    ways = [finding.convention] if finding.departures else [conventions[name] for name in finding.matches]
+    every = []
+    for choice, way in product(asked, ways):
+        c, said = choice.convention, [d for d in shared if d != words.OWN or choice.convention.score == "logit"]
+        usual = getattr(c, field, finding.weighing)
+        said += [words.weighed(finding.weighing, usual)] if finding.weighing != usual else []
+        every.append(([*said, *finished(way, c)], choice.text))
+    said, text = min(every, key=lambda told: len(told[0]))
+    said = said or ["gradient of the logit, not of what the network returns"]
+    return f"{'; '.join(said)}; the rest {text}", len(said)
+
+
+def told(finding: Finding, departures: tuple[str, ...], method: str) -> str:
     """Say what is different: an owner's own weights under the owner's name, everything else as departures."""
     field, (usual, *_) = CHOICES.get(method, ("", (finding.weighing,)))
     paper = [name for name in finding.matches if name.startswith("paper")]
@@ -154,4 +189,4 @@ def told(finding: Finding, departures: tuple[str, ...], method: str, asked: Choi
     if departures:
         return f"{'; '.join(departures)}; the rest as {who}"
     faults = "; ".join(fault for name in finding.matches[:1] for fault in conventions[name].faults)
-    return f"as {who}, not {asked.text}" if asked else f"as {who}: {faults}"
+    return f"as {who}: {faults}"
