@@ -103,8 +103,10 @@ def _sentence(error: Exception) -> tuple[str, int]:
 
 def _say(text: str, code: int) -> int:
     if sys.stderr is not None:  # closed: `print` would take stdout, where results go
+        from npgradcam.errors import printable
+
         with suppress(OSError):
-            print(f"npgradcam: error: {' '.join(text.split())}", file=sys.stderr)
+            print(f"npgradcam: error: {printable(' '.join(text.split()))}", file=sys.stderr)
     return code
 
 
