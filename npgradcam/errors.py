@@ -73,6 +73,8 @@ def printable(text: str) -> str:
     >>> print(printable("\x1b[31mred\n\u202e.bmp"))
     \x1b[31mred\n\u202e.bmp
     """
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
