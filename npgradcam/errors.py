@@ -18,7 +18,7 @@ class NpGradcamError(Exception):
     """
 
     def __init__(self, text: str = "") -> None:
-        super().__init__("".join(c if c.isprintable() else ascii(c)[1:-1] for c in text))
+        super().__init__(printable(text))
 
 
 class ShapeError(NpGradcamError, ValueError):
@@ -63,6 +63,19 @@ class NotWrittenError(NpGradcamError, OSError):
 
 class OutputExistsError(NpGradcamError, FileExistsError):
     """A result would overwrite something that is already there."""
+
+
+def printable(text: str) -> str:
+    r"""Return text on one line, in which nothing moves a cursor or a window's title: such letters become escapes.
+
+    Examples
+    --------
+    >>> print(printable("\x1b[31mred\n\u202e.bmp"))
+    \x1b[31mred\n\u202e.bmp
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def close_matches(name: str, names: Iterable[str], limit: int = 5) -> str:

@@ -235,7 +235,7 @@ class Preprocess:
         unknown = sorted(set(record) - set(fields))
         if unknown or not {"name", "size"} <= set(record):
             wrong = f"got the unknown {str(unknown[0])[:60]!r}" if unknown else "got no name or no size"
-            raise ModelFormatError(f"preprocessing: expected name, size and any of {', '.join(fields)}; {wrong}")
+            raise ModelFormatError(f"preprocessing: expected name, size and any of {', '.join([*fields][2:])}; {wrong}")
         return cls(**record)
 
 

@@ -1,4 +1,8 @@
-"""The command line: `npgradcam explain` and its sisters; errors are one sentence and an exit code."""
+"""The command line: `npgradcam explain` and its sisters; errors are one sentence and an exit code.
+
+Until `_signals` listens, Ctrl-C ends the process with Python's own traceback: what is imported here is little, and
+the parser comes later.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +11,16 @@ import os
 import signal
 import sys
 import threading
-from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from math import inf
 from time import monotonic
 from types import FrameType
+from typing import TYPE_CHECKING
 
-from npgradcam.cli.parser import parse
+if TYPE_CHECKING:
+    from argparse import Namespace
 
 USAGE, MODEL, IMAGE = 2, 3, 4
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as the shell counts a process that a signal ended
@@ -69,6 +74,8 @@ def _code(arguments: Sequence[str] | None, heard: list[int]) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    from npgradcam.cli.parser import parse
+
     options = parse(arguments)
     with _no_collector():
         return _command(options)
@@ -103,8 +110,10 @@ def _sentence(error: Exception) -> tuple[str, int]:
 
 def _say(text: str, code: int) -> int:
     if sys.stderr is not None:  # closed: `print` would take stdout, where results go
+        from npgradcam.errors import printable
+
         with suppress(OSError):
-            print(f"npgradcam: error: {' '.join(text.split())}", file=sys.stderr)
+            print(f"npgradcam: error: {printable(' '.join(text.split()))}", file=sys.stderr)
     return code
 
 

@@ -23,7 +23,9 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Say what is wrong and where help is, and leave with exit code 2."""
-        said = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in " ".join(message.split()))
+        from npgradcam.errors import printable
+
+        said = printable(" ".join(message.split()))
         if message.endswith("expected one argument"):
             said += " (one that begins with a dash is written --option=-value)"
         self.exit(2, f"npgradcam: error: {said}; see {self.prog} --help\n")
@@ -128,7 +130,7 @@ def a_file(*suffixes: str) -> Callable[[str], Path]:
     """Return what makes a path of a text; a name that says it is another kind of file than is written is refused."""
     def named(text: str) -> Path:
         path = a_path(text)
-        if path.suffix and path.suffix.lower() not in suffixes:
+        if (path.suffix or text == "-") and path.suffix.lower() not in suffixes:
             raise argparse.ArgumentTypeError(f"expected a name that ends in {suffixes[0]}, got {text!r}")
         return path
 
@@ -137,16 +139,25 @@ def a_file(*suffixes: str) -> Callable[[str], Path]:
 
 def a_number(text: str) -> int:
     """Return a whole number."""
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
-    return int(text)
+    return _a_whole(text, 0, 10**18)
 
 
 def a_count(text: str) -> int:
     """Return a whole number of at least 1."""
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number of at least 1, got {text!r}")
+    return _a_whole(text, 1, 10**18)
+
+
+def a_few(text: str) -> int:
+    """Return a whole number from 1 to 1000, of runs that somebody waits for."""
+    return _a_whole(text, 1, 1000)
+
+
+def _a_whole(text: str, least: int, most: int) -> int:
+    number = int(text[:30]) if text.isascii() and text.isdigit() else least - 1
+    if number < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text[:60]!r}")
+    if number > most:
+        raise argparse.ArgumentTypeError(f"expected a whole number of at most {most}, got {text[:60]}")
     return number
 
 

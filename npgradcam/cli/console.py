@@ -7,10 +7,11 @@ import json
 import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
+from npgradcam.errors import printable
 from npgradcam.kernels import Backend, Compilation
 
 
@@ -29,7 +30,7 @@ class Console:
         self.compiled = 0  # kernels, so far
 
     def result(self, text: str) -> None:
-        """Print to stdout."""
+        """Print to stdout: lines of text."""
         self._write(sys.stdout, text)
 
     def remark(self, text: str) -> None:
@@ -47,6 +48,7 @@ class Console:
         if stream is None:  # closed by whoever started us
             return
         encoding = stream.encoding or "utf-8"  # a letter that the terminal cannot show is no reason to stop
+        text = "\n".join(map(printable, text.split("\n")))  # names come from files, whose names are anybody's
         print(text.encode(encoding, "backslashreplace").decode(encoding), file=stream, flush=True)
         if self.bar is not None:
             self.bar.refresh()
@@ -127,8 +129,9 @@ def readable(path: str | os.PathLike[str]) -> str:
 
 
 def as_json(value: Any) -> str:
-    """Return JSON as people read it: indented, letters as they are, and never NaN, which is not JSON."""
-    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    """Return JSON as people read it: indented, letters as they are where they can be printed, never NaN."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str] = ()) -> str:
@@ -150,7 +153,6 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]], left: Sequence[str
 
 def short(path: Path) -> str:
     """Return a path relative to the folder one is in, where it lies below it."""
-    try:
-        return readable(path.resolve().relative_to(Path.cwd()))
-    except (ValueError, OSError):
-        return readable(path)
+    with suppress(ValueError, OSError):
+        path = path.resolve().relative_to(Path.cwd())
+    return printable(readable(path))

@@ -6,17 +6,17 @@ import argparse
 from typing import Any
 
 from npgradcam.cli.console import Console, as_json, table
-from npgradcam.cli.network import ANY, input_shape, layers_of, open_model
+from npgradcam.cli.network import input_shape, layers_of, needs_one_input, open_model
 
 ARROW = "<- default"
 
 
 def layers(options: argparse.Namespace) -> int:
     """Print every layer of a network, with the shapes that it has for the model's own input; nothing is computed."""
-    model = open_model(options, shapes_only=True)
-    network, shape = model.network, input_shape(model, ANY)
+    model = needs_one_input(open_model(options, shapes_only=True))
+    network, shape = model.network, input_shape(model, model.usual_size)
     shapes = network.shapes(shape)
-    default = layers_of(model, (), ANY)
+    default = layers_of(model, (), model.usual_size)
     kinds = {name: type(layer).__name__ for name, layer in network.layers(shape).items()}
     tensors: dict[str, list[str]] = {}
     for alias, name in network.aliases.items():

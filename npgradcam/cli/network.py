@@ -51,6 +51,8 @@ def open_model(options: argparse.Namespace, shapes_only: bool = False) -> Model:
     NpGradcamError
         If no preprocessing has that name.
     """
+    if options.model.lower() in MODELS:
+        options.model = options.model.lower()
     weights = options.weights
     if weights is None and options.model in MODELS and shapes_only:
         weights = Outline()
@@ -76,7 +78,8 @@ def needs_one_input(model: Model) -> Model:
     if len(model.network.inputs) > 1:
         raise ModelFormatError(
             f"--model {model.source}: this network has {len(model.network.inputs)} inputs "
-            f"({', '.join(model.network.inputs)}), the command line has one photograph; use Python and give a dict"
+            f"({', '.join(model.network.inputs)}), the command line has one picture; use Python and give a dict, "
+            "as in net.network({name: array, ...})"
         )
     return model
 
@@ -122,13 +125,10 @@ def _preprocess(asked: str | None) -> str | Preprocess | None:
         return Preprocess.from_dict(record)
     except ModelFormatError as error:
         raise ModelFormatError(f"--preprocess {asked}: {error}") from None
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise ModelFormatError(
             f"--preprocess {asked}: expected a JSON record like that in manifest.json, got {error}"
         ) from None
-
-
-ANY = (224, 224)  # what `layers` shows, and `warmup` explains, where a network takes pictures of any size
 
 
 def input_shape(model: Model, size: tuple[int, int] | None = None) -> Shape:

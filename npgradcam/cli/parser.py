@@ -13,6 +13,7 @@ from npgradcam.cli.arguments import (
     SAMPLES,
     Parser,
     a_count,
+    a_few,
     a_file,
     a_measure,
     a_method,
@@ -209,7 +210,8 @@ def _warmup(p: Parser) -> None:
 def _profile(p: Parser) -> None:
     p.add_argument("network", nargs="?", metavar="MODEL", help="the same as --model")
     p.add_argument("--back", action="store_true", help="time the way back to the pixels as well (guided)")
-    p.add_argument("--rounds", type=a_count, default=20, metavar="N", help="runs to take medians of (default: 20)")
+    p.add_argument("--rounds", type=a_few, default=20, metavar="N",
+                   help="runs to take medians of (default: 20; at most 1000)")
     add_model(p)
     add_printing(p, "print JSON instead of a table")
 

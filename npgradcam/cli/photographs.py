@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from npgradcam import images
 from npgradcam.cli.console import readable
-from npgradcam.errors import NpGradcamError
+from npgradcam.errors import NpGradcamError, printable
 
 
 class Photograph(NamedTuple):
@@ -20,8 +20,8 @@ class Photograph(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What to call it."""
-        return self.sample or readable(self.path.name)
+        """What to call it, on one line."""
+        return self.sample or printable(readable(self.path.name or self.path))
 
 
 def photographs(options: argparse.Namespace) -> list[Photograph]:

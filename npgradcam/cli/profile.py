@@ -12,7 +12,7 @@ import numpy as np
 from npgradcam import kernels
 from npgradcam.cli.console import Console, as_json, table
 from npgradcam.cli.doctor import busy, load_now
-from npgradcam.cli.network import ANY, input_shape, model_named, needs_one_input, open_model
+from npgradcam.cli.network import input_shape, model_named, needs_one_input, open_model
 from npgradcam.network import Network
 from npgradcam.rewrites.timed import Row, peak, timed
 from npgradcam.typing import Array
@@ -26,7 +26,7 @@ def profile(options: argparse.Namespace) -> int:
     if crowd:
         console.remark(f"{crowd}, so these times are not what it can do; run it again when nobody else does")
     network, rows = timed(model.network)
-    x = np.random.default_rng(0).standard_normal(input_shape(model, ANY)).astype(network.dtype)
+    x = np.random.default_rng(0).standard_normal(input_shape(model, model.usual_size)).astype(network.dtype)
     with console.compiling(options.dtype, options.backend):
         _run(network, x, options.back)
     for row in rows.values():  # the first run made tables and loaded kernels

@@ -12,7 +12,7 @@ import numpy as np
 from npgradcam import kernels
 from npgradcam.cli.console import Console, counted, next_run, resolved
 from npgradcam.cli.every_method import explain_all
-from npgradcam.cli.network import ANY, input_shape, needs_one_input, observed, open_model
+from npgradcam.cli.network import input_shape, needs_one_input, observed, open_model
 from npgradcam.cli.parser import METHODS
 from npgradcam.errors import NpGradcamError, UnknownLayerError
 from npgradcam.kernels.session import choose
@@ -45,7 +45,7 @@ def warmup(options: argparse.Namespace) -> int:
 def _shape(model: Model, side: int | None) -> Shape:
     """Return the shape of the model's input; `side` is for a network that takes pictures of more than one size."""
     plain = replace(needs_one_input(model), preprocessing=None)  # its size is what its file says, if anything
-    size = (side, side) if side else model.size or ANY
+    size = (side, side) if side else model.usual_size
     if plain.size not in (None, size):
         raise NpGradcamError(f"--size {side}: {model.name} takes pictures of one size, {plain.size}; leave it out")
     return input_shape(plain, size)

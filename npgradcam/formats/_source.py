@@ -18,6 +18,7 @@ from npgradcam.errors import ModelFormatError
 MAX_BYTES = 4 * 2**30  # of a file; the caller may choose another limit
 # Opened so, a named pipe or a device does not wait for anybody; what it is, the open descriptor tells.
 FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | getattr(os, "O_BINARY", 0)
+_POINTER = b"version https://git-lfs"  # what a checkout has in place of a large file that was not fetched
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,9 @@ def source_of(descriptor: int, name: str, max_bytes: int) -> Iterator[Source]:
             size = status.st_size
             if size > max_bytes:
                 raise ModelFormatError(f"{name}: expected at most {max_bytes} bytes (max_bytes), got {size}")
+            if file.peek(len(_POINTER)).startswith(_POINTER):
+                raise ModelFormatError(f"{name}: this is a Git LFS pointer, not the file that it points to; fetch it "
+                                       "with git lfs pull, or download it")
             yield Source(name, size, file)
     except OSError as error:
         said = f"{name}: the file could not be read: {_reason(error)}; is its disk in order?"

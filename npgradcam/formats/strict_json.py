@@ -8,7 +8,10 @@ from typing import Any
 
 def read_json(text: str) -> Any:
     """Return what a JSON text says; `ValueError` where it is none, or says two things."""
-    return json.loads(text, object_pairs_hook=_once, parse_constant=_constant)
+    try:
+        return json.loads(text, object_pairs_hook=_once, parse_constant=_constant)
+    except RecursionError:
+        raise ValueError("lists in lists, deeper than anybody writes them") from None
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

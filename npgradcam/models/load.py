@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -116,8 +119,7 @@ def load(name: str | os.PathLike[str], weights: str | os.PathLike[str] | Mapping
         _expect_name(name, suffix, weights)
         model = _named(os.fspath(name) if isinstance(name, os.PathLike) else name, weights, dtype, backend, classes)
     if preprocess is not None:
-        size = model.size or (224, 224)
-        made = preset(preprocess, size, model.channels) if isinstance(preprocess, str) else preprocess
+        made = preset(preprocess, model.usual_size, model.channels) if isinstance(preprocess, str) else preprocess
         model = replace(model, preprocessing=made)
     if given is not None:
         model = replace(model, labels=given)
@@ -215,9 +217,21 @@ def _labels(given: str | os.PathLike[str] | Labels) -> Labels:
     if given == "imagenet":
         return imagenet_labels()
     try:
-        return Labels.parse(read_text(given, MAX_LABELS).splitlines())
+        return Labels.parse(_one_a_line(read_text(given, MAX_LABELS)))
     except ModelFormatError as error:
         raise ModelFormatError(f"labels: expected a text file with one class a line: {error}") from None
+
+
+def _one_a_line(text: str) -> list[str]:
+    """Return the lines; refuse JSON, and lines that are all numbered, whose numbers would become names."""
+    lines = text.splitlines()
+    if text.lstrip()[:1] in ("{", "["):
+        with suppress(json.JSONDecodeError, RecursionError):
+            json.loads(text)
+            raise ModelFormatError("this is JSON; write the names alone, the first class first")
+    if len(lines) > 1 and all(re.match(rf"{n}\s*:", line) for n, line in enumerate(lines)):
+        raise ModelFormatError(f"every line has a number ({lines[0][:60]!r}); write the names alone")
+    return lines
 
 
 def _check_labels(model: Model, place: str) -> None:

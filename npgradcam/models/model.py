@@ -72,6 +72,14 @@ class Model:
         return None if height is None or width is None else (height, width)
 
     @property
+    def usual_size(self) -> tuple[int, int]:
+        """(H, W) of the pictures it is given where nobody says: its size, or a square of the side that is fixed."""
+        declared = self.network.declared.get(self.network.inputs[0], ())
+        sides = [declared[self.layout.index(axis)] for axis in "HW"] if len(declared) == 4 else []
+        side = next((side for side in sides if side), 224)
+        return self.size or (side, side)
+
+    @property
     def channels(self) -> int:
         """How many channels its input has, as its file declares; 3 where it does not, 1 for grey preprocessing."""
         if self.preprocessing is not None:
@@ -81,7 +89,7 @@ class Model:
 
     def class_count(self, output: str) -> int:
         """How many classes an output has, for one input of the model's own size."""
-        height, width = self.size or (224, 224)
+        height, width = self.usual_size
         lengths = {"N": 1, "C": self.channels, "H": height, "W": width}
         shape = tuple(lengths[axis] for axis in self.layout)
         letters = axes(self.network, shape)[output]
