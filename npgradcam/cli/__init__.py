@@ -1,30 +1,26 @@
 """The command line: `npgradcam explain` and its sisters; errors are one sentence and an exit code.
 
-Until `_signals` listens, Ctrl-C ends the process with Python's own traceback: what is imported here is little, and
-the parser comes later.
+Until `ended_politely` listens, Ctrl-C ends the process with Python's own traceback: what is imported here is little,
+and the parser comes later.
 """
 
 from __future__ import annotations
 
 import gc
 import os
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from importlib import import_module
-from math import inf
-from time import monotonic
-from types import FrameType
 from typing import TYPE_CHECKING
+
+from npgradcam.cli.signals import ended_politely
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
 USAGE, MODEL, IMAGE = 2, 3, 4
 INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as the shell counts a process that a signal ended
-PATIENCE = 5.0  # seconds in which a signal to end is not repeated
 
 __all__ = ["main"]
 
@@ -45,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photograph (the others are done). 5: a map that nothing explains. 130: Ctrl-C. 1: something that
         `verify` looked at does not hold; or a fault of this package, and NPGRADCAM_TRACEBACK=1 shows where.
     """
-    with _signals(last=arguments is None) as heard:
+    with ended_politely(last=arguments is None) as heard:
         try:
             return _code(arguments, heard)
         except KeyboardInterrupt:
@@ -131,35 +127,3 @@ def _no_collector() -> Iterator[None]:
         gc.unfreeze()
         if enabled:
             gc.enable()
-
-
-@contextmanager
-def _signals(last: bool) -> Iterator[list[int]]:
-    """While a command runs, a polite end (kill, a closed terminal) tidies up as Ctrl-C does; give those that came.
-
-    A second one soon after the first is the same wish: it must not end the tidying, or half a result would be left.
-    Where this is the last that the process does, there is nothing left for Ctrl-C to end.
-    """
-    heard, patient = list[int](), -inf  # until then nothing is heard
-    if threading.current_thread() is not threading.main_thread():
-        yield heard
-        return
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        nonlocal patient
-        if monotonic() >= patient:
-            patient = monotonic() + PATIENCE
-            heard.append(number)
-            raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
-
-    polite = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in polite}
-    ours = [number for number in polite if before[number] in (signal.SIG_DFL, signal.default_int_handler)]
-    for number in ours:
-        signal.signal(number, stop)
-    try:
-        yield heard
-    finally:
-        patient = inf
-        for number in ours:
-            signal.signal(number, signal.SIG_IGN if last and number == signal.SIGINT else before[number])
