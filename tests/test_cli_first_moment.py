@@ -45,5 +45,5 @@ def test_before_an_interrupt_is_heard_almost_nothing_is_imported():
     done = python("-c", "import npgradcam.cli, sys; print(*sys.modules)")
     there = set(done.stdout.split())
     assert {name for name in there if name.startswith("npgradcam")} == {
-        "npgradcam", "npgradcam._version", "npgradcam.cli"}
+        "npgradcam", "npgradcam._version", "npgradcam.cli", "npgradcam.cli.signals"}
     assert not there & {"argparse", "pathlib", "json", "numpy"}
