@@ -75,8 +75,6 @@ def _kind(head: bytes) -> str:
     """Return what a file seems to be that is no checkpoint, by its first bytes."""
     if not head:
         return "an empty file"
-    if head.startswith(b"version https://git-lfs"):
-        return "a pointer of Git LFS, not the file itself"
     page = head.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
     return "a web page" if page else f"{head[:8]!r} as first bytes"
 
