@@ -41,9 +41,9 @@ EVERY = [str(path.relative_to(ROOT)) for part in PARTS
          for path in ([ROOT / part] if part.endswith(".py") else sorted((ROOT / part).glob("*.py")))]
 # the files of tests about these parts
 TESTS = ("axes", "axes_batch", "axes_refused", "broadcasting", "cam_heads", "default_layer", "default_layer_edges",
-         "kinks", "layers", "methods", "normalisation", "passed_on", "peer_traps", "pointwise", "records", "relatives",
-         "resize", "room_for_constants", "rules", "single_layers", "spatial", "steps", "study_trace", "target",
-         "topology_and_layout", "why", "wiring")
+         "kinks", "layers", "methods", "moved_channels", "normalisation", "passed_on", "peer_traps", "pointwise",
+         "records", "relatives", "resize", "room_for_constants", "rules", "single_layers", "spatial", "steps",
+         "study_trace", "target", "topology_and_layout", "why", "wiring")
 BUDGET = 30.0  # seconds of tests, by their CPU time without a change, that a mutant has to survive
 ONE_THREAD = {"NUMBA_NUM_THREADS": "1", "NUMBA_THREADING_LAYER": "workqueue", "OPENBLAS_NUM_THREADS": "1"}  # to fork
 

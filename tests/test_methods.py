@@ -1,6 +1,8 @@
 """What the papers say of each method: numbers worked out by hand, and identities that hold on any network."""
 
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -23,6 +25,7 @@ from small_nets import (
 import npgradcam as ng
 from npgradcam.layers import Conv2d, Flatten, GlobalAvgPool2d, Linear, ReLU
 from npgradcam.methods import NoCamHeadError
+from npgradcam.methods.guided_grad_cam import product
 from npgradcam.network import Network
 from npgradcam.testing import definitions
 
@@ -418,3 +421,11 @@ def test_one_of_several_inputs_is_chosen_by_name():
     for wrong in ({"left": x["left"]}, {**x, "middle": x["left"]}, x["left"]):
         with pytest.raises(ng.errors.ShapeError, match="left, right"):
             ng.grad_cam(net, wrong)
+
+
+@pytest.mark.filterwarnings("error")
+def test_a_product_beyond_the_largest_number_is_infinite_and_nobody_is_warned():
+    e = ng.guided_grad_cam(gap_net(), pictures())
+    where = replace(e.grad_cam, cam=np.full_like(e.grad_cam.cam, 1e300))
+    what = replace(e.backprop, signal=np.full_like(e.backprop.signal, 1e300))
+    assert (product(where, what).signal == np.inf).all()

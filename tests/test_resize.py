@@ -45,6 +45,7 @@ def test_output_cells_lie_here(coordinates, length, size, scale, expected) -> No
 def test_a_crop_begins_and_ends_at_its_region_and_one_cell_is_its_middle() -> None:
     np.testing.assert_allclose(centres("tf_crop_and_resize", 5, 3, 3, 5, (0.25, 0.75)), [1, 2, 3])
     np.testing.assert_allclose(centres("tf_crop_and_resize", 5, 1, 1, 5, (0.25, 1)), [2.5])
+    np.testing.assert_allclose(centres("tf_crop_and_resize", 5, 2, 2, 5, (0.25, 0.75)), [1, 3])
     np.testing.assert_allclose(centres("tf_crop_and_resize", 5, 3, 3, 5, (1, 0)), [4, 2, 0])
 
 
@@ -163,6 +164,8 @@ def test_a_crop_fills_what_lies_outside_and_pays_nothing_there() -> None:
     y, dx = line(ROW, sizes=(4,), roi=(-1 / 3, 2 / 3), **crop)
     np.testing.assert_allclose(y, [-7, 1, 10, 100], atol=1e-12)  # centres at -1, 0, 1, 2
     np.testing.assert_allclose(dx, [2, 3, 4, 0], atol=1e-12)
+    y, _ = line([1.0, 2.0, 3.0, 4.0], sizes=(4,), roi=(0.0, 4 / 3), **crop)  # the last lies one cell beyond the last
+    assert y[3] == -7
     y, _ = line(ROW, sizes=(4,), roi=(-2.0, -1.0), exclude_outside=True, **crop)  # where no neighbour is inside either
     np.testing.assert_array_equal(y, -7)
     layer = Resize(scales=(2.0,), axes=(1,), coordinates="tf_crop_and_resize", roi=(0.5, 1.0))
