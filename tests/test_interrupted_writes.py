@@ -237,6 +237,7 @@ def begin(out: Path, photographs: list[Path]) -> subprocess.Popen[str]:
 
 
 @posix
+@pytest.mark.slow
 def test_ctrl_c_three_times_at_any_moment_is_one_sentence(tmp_path: Path) -> None:
     """Also once everything is tidied up, or done, and the interpreter is on its way out."""
     photographs = [tmp_path / f"{n}.png" for n in range(12)]
@@ -276,24 +277,3 @@ def test_ctrl_c_at_the_very_end_changes_nothing(tmp_path: Path) -> None:
             sleep(0.0005)
         err = process.communicate()[1]
         assert (process.returncode, err) in ((0, ""), (130, INTERRUPTION))
-
-
-DEAF = BEGUN.replace("print(", """
-import os, signal, time
-from npgradcam import cli
-class Deaf:
-    def __del__(self):  # what is raised here ends nothing
-        os.kill(os.getpid(), signal.SIGINT)
-        time.sleep(0)
-def command(options):
-    Deaf()
-    time.sleep(60)
-cli._command = command
-print(""")
-
-
-@posix
-def test_ctrl_c_where_python_loses_it_is_heard_all_the_same() -> None:
-    done = subprocess.run([sys.executable, "-c", DEAF, "models"], capture_output=True, text=True, cwd=ROOT, check=False,
-                          timeout=50)
-    assert (done.returncode, done.stderr) == (128 + signal.SIGINT, INTERRUPTION)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +11,6 @@ from time import monotonic
 from types import FrameType
 
 PATIENCE = 5.0  # seconds in which a signal to end is not repeated
-SOON = 0.01  # seconds until a signal is sent again that Python has lost
 
 
 @contextmanager
@@ -35,29 +32,14 @@ def ended_politely(last: bool) -> Iterator[list[int]]:
             heard.append(number)
             raise KeyboardInterrupt if number == signal.SIGINT else SystemExit(128 + number)
 
-    def lost(failed: sys.UnraisableHookArgs) -> None:
-        """Where Python calls something that may not fail (`__del__`), what `stop` raises ends nothing: again."""
-        nonlocal patient
-        if not (heard and isinstance(failed.exc_value, (KeyboardInterrupt, SystemExit))):
-            shown(failed)
-        elif patient < inf:
-            patient = -inf
-            again.append(threading.Timer(SOON, os.kill, (os.getpid(), heard[-1])))
-            again[-1].start()
-
     polite = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
     before = {number: signal.getsignal(number) for number in polite}
     ours = [number for number in polite if before[number] in (signal.SIG_DFL, signal.default_int_handler)]
-    again, shown, sys.unraisablehook = list[threading.Timer](), sys.unraisablehook, lost
     for number in ours:
         signal.signal(number, stop)
     try:
         yield heard
     finally:
         patient = inf
-        for timer in again:
-            timer.cancel()
-            timer.join()
-        sys.unraisablehook = shown
         for number in ours:
             signal.signal(number, signal.SIG_IGN if last and number == signal.SIGINT else before[number])
