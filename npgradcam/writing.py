@@ -11,6 +11,7 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from npgradcam.errors import NoFolderError, NotWrittenError, NpGradcamError
+from npgradcam.unfinished import all_or_nothing
 
 
 @contextmanager
@@ -49,15 +50,14 @@ def whole_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
     _expect_place(path)
     part = path.with_name(f".{uuid4().hex}.part")
     try:
-        with part.open("xb") as file:
-            yield file
-        part.replace(path)
+        with all_or_nothing(lambda: part.unlink(missing_ok=True)):
+            with part.open("xb") as file:
+                yield file
+            part.replace(path)
     except OSError as error:
         if isinstance(error, NpGradcamError):
             raise
         raise not_written(path, error) from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def expect_writable(path: str | os.PathLike[str]) -> None:

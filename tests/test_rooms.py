@@ -16,8 +16,8 @@ ROOT = Path(npgradcam.__file__).parent
 
 # Rooms in their order. A module of another name belongs to the room named here.
 ROOMS = [
-    "_version", "errors", "writing", "typing", "kernels", "rules", "layers", "network", "rewrites", "formats", "images",
-    "colours", "maps", "figure", "models", "methods", "convention", "diagnosis", "study",
+    "_version", "errors", "unfinished", "writing", "typing", "kernels", "rules", "layers", "network", "rewrites",
+    "formats", "images", "colours", "maps", "figure", "models", "methods", "convention", "diagnosis", "study",
     "testing", "verification", "__init__", "cli", "__main__",
 ]
 LODGERS = {

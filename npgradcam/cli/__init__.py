@@ -10,17 +10,17 @@ import gc
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from npgradcam.cli.signals import ended_politely
+from npgradcam.cli.signals import INTERRUPTED, ended_politely
 
 if TYPE_CHECKING:
     from argparse import Namespace
 
 USAGE, MODEL, IMAGE = 2, 3, 4
-INTERRUPTED, BROKEN_PIPE = 128 + 2, 128 + 13  # as the shell counts a process that a signal ended
+BY_CTRL_C, BROKEN_PIPE = 128 + 2, 128 + 13  # as the shell counts a process that a signal ended
 
 __all__ = ["main"]
 
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ----------
     arguments : sequence of str, optional
         What follows `npgradcam` on the command line. Where nothing is given it is `sys.argv[1:]`, and this is the
-        last that the process does: Ctrl-C is ignored from then on.
+        last that the process does: Ctrl-C ends the process at once, and is ignored from the end of the command on.
 
     Returns
     -------
@@ -41,14 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         photograph (the others are done). 5: a map that nothing explains. 130: Ctrl-C. 1: something that
         `verify` looked at does not hold; or a fault of this package, and NPGRADCAM_TRACEBACK=1 shows where.
     """
-    with ended_politely(last=arguments is None) as heard:
+    with ended_politely() if arguments is None else nullcontext():
         try:
-            return _code(arguments, heard)
-        except KeyboardInterrupt:
-            return _say("interrupted; nothing was left half done", INTERRUPTED)
+            return _code(arguments)
+        except KeyboardInterrupt:  # in somebody else's process it is Python's own
+            return _say(INTERRUPTED, BY_CTRL_C)
 
 
-def _code(arguments: Sequence[str] | None, heard: list[int]) -> int:
+def _code(arguments: Sequence[str] | None) -> int:
     """Run one command; say what went wrong, if anything did, and return the exit code."""
     try:
         code = _run(arguments)
@@ -61,8 +61,6 @@ def _code(arguments: Sequence[str] | None, heard: list[int]) -> int:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return BROKEN_PIPE
     except Exception as error:
-        if heard:  # it came while something was imported, and became another error on its way
-            raise KeyboardInterrupt from error
         if os.environ.get("NPGRADCAM_TRACEBACK"):
             raise
         return _say(*_sentence(error))

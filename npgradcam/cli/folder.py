@@ -16,6 +16,7 @@ from uuid import uuid4
 from npgradcam.cli.arguments import MODEL
 from npgradcam.errors import NotWrittenError, NpGradcamError, OutputExistsError
 from npgradcam.formats import read_text
+from npgradcam.unfinished import all_or_nothing
 from npgradcam.writing import not_written
 
 MANIFEST, MAX_MANIFEST = "manifest.json", 64 * 2**20  # its name; bytes
@@ -104,38 +105,39 @@ def whole_folder(place: Path, overwrite: bool = False) -> Iterator[Path]:
         If the disk is full or the place may not be written to.
     """
     part = place.with_name(f".{place.name}.{uuid4().hex[:8]}.part")
+    old = part.with_suffix(".old")
     made = [folder for folder in (place.parent, *place.parent.parents) if not folder.exists()]
     try:
-        part.mkdir(parents=True)
-        yield part
-        check_free([place], overwrite)
-        _publish(part, place)
+        with all_or_nothing(lambda: _take_away(part, made)):
+            part.mkdir(parents=True)
+            yield part
+            check_free([place], overwrite)
+            with all_or_nothing(lambda: _put_back(old, place)):
+                if os.path.lexists(place):
+                    place.rename(old)
+                part.rename(place)
+                shutil.rmtree(old, ignore_errors=True)
     except OSError as error:
         if isinstance(error, NpGradcamError) and not isinstance(error, NotWrittenError):
             raise
         raise not_written(place, error, "choose another folder with --out") from error
-    finally:
-        for _ in range(40):  # Ctrl-C while a thread starts leaves one that nobody waits for: it may write a last file
-            shutil.rmtree(part, ignore_errors=True)
-            if not part.exists():
-                break
-            sleep(0.05)
-        with suppress(OSError):  # a folder that holds something by now stays
-            for folder in made:
-                folder.rmdir()
 
 
-def _publish(part: Path, place: Path) -> None:
-    """Put the finished folder in its place; the old one is moved aside, and deleted only when the new one is there."""
-    if not os.path.lexists(place):
-        part.rename(place)
-        return
-    old = part.with_suffix(".old")
-    place.rename(old)
-    try:
-        part.rename(place)
-    except BaseException:
-        if not place.exists():
-            old.rename(place)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
+def _take_away(part: Path, made: Iterable[Path]) -> None:
+    """Take away a folder that is not whole, and the folders that were made for it."""
+    for _ in range(40):  # a thread that draws may write one more file
+        shutil.rmtree(part, ignore_errors=True)
+        if not part.exists():
+            break
+        sleep(0.05)
+    with suppress(OSError):  # a folder that holds something by now stays
+        for folder in made:
+            folder.rmdir()
+
+
+def _put_back(old: Path, place: Path) -> None:
+    """Put the folder that was moved aside back in its place; where the new one is there, the old one is not needed."""
+    if os.path.lexists(place):
+        shutil.rmtree(old, ignore_errors=True)
+    elif old.exists():
+        old.rename(place)

@@ -6,12 +6,13 @@ import argparse
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from npgradcam.cli.console import Console, readable
 from npgradcam.errors import ModelFormatError, OutputExistsError
+from npgradcam.unfinished import all_or_nothing
 from npgradcam.writing import not_written, whole_file
 
 PACK = Path(__file__).parents[1] / "reference"
@@ -27,35 +28,25 @@ def reference(options: argparse.Namespace) -> int:
     for name, told in manifest["sha256"].items():
         if hashlib.sha256(files.get(name, b"")).hexdigest() != told:
             raise ModelFormatError(f"{PACK / name} is not what came with this package; install it again")
-    with _all_or_nothing(out, files):
-        out.mkdir(parents=True, exist_ok=True)
-        for name, data in files.items():
-            with whole_file(out / name) as file:
-                file.write(data)
+    made = [folder for folder in (out, *out.parents) if not folder.exists()]
+    try:
+        with all_or_nothing(lambda: _take_away(out, files, made)):
+            out.mkdir(parents=True, exist_ok=True)
+            for name, data in files.items():
+                with whole_file(out / name) as file:
+                    file.write(data)
+    except OSError as error:
+        raise not_written(out, error, "choose another folder") from error
     size = sum(map(len, files.values())) / 1e6
     console.remark(f"version {manifest['version']}, {len(files)} files, {size:.1f} MB; {readable(out / 'README.md')} "
                    "says what is in it")
     return 0
 
 
-@contextmanager
-def _all_or_nothing(out: Path, names: Iterable[str]) -> Iterator[None]:
-    """If anything fails, take away the files, and the folders that were not there before.
-
-    Raises
-    ------
-    NotWrittenError
-        If the disk is full, or the place may not be written to.
-    """
-    made = [folder for folder in (out, *out.parents) if not folder.exists()]
-    try:
-        yield
-    except BaseException as error:
-        with suppress(OSError):
-            for name in names:
-                (out / name).unlink(missing_ok=True)
-            for folder in made:
-                folder.rmdir()
-        if isinstance(error, OSError):
-            raise not_written(out, error, "choose another folder") from error
-        raise
+def _take_away(out: Path, names: Iterable[str], made: Iterable[Path]) -> None:
+    """Take away the files, and the folders that were not there before."""
+    with suppress(OSError):
+        for name in names:
+            (out / name).unlink(missing_ok=True)
+        for folder in made:
+            folder.rmdir()
