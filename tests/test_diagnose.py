@@ -366,6 +366,28 @@ def test_what_cannot_be_told_apart_is_as_near_as_what_is(seed):
     assert max(f.error for f in found.findings) <= 1e-4
 
 
+def test_a_match_says_which_mistakes_this_input_does_not_show():
+    """With positive weights no cell is negative and a ReLU changes nothing; with a dense head every mistake shows."""
+    random = np.random.default_rng(3)
+    layers = [("conv", conv(random, 4, 3, padding=(1, 1, 1, 1))), ("relu", ReLU()), ("flatten", Flatten()),
+              ("fc", Linear(random.uniform(0.1, 1, (5, 4 * 6 * 7)), np.zeros(5)))]
+    positive, x = Network.sequential(layers, dtype="float64"), pictures(1, 6, 7)
+    right = ng.grad_cam(positive, x, 2, "relu")
+    assert right.signed_cam.min() >= 0
+    found = ng.diagnose(right.cam, positive, x, 2, "relu")
+    missing = {d for f in found.alike for d in f.departures}
+    assert {"ReLU missing", "negative gradients are cut off before their mean"} <= missing
+    assert not missing & {"alpha is the largest gradient of a channel, not their mean", "LayerCAM, not Grad-CAM"}
+    assert "it is the paper's map\non this input the map is the same with:\n  ReLU missing\n" in found.text()
+    assert [d["departures"] for d in found.as_dict()["alike"]] == [list(f.departures) for f in found.alike]
+    for f in found.alike:
+        np.testing.assert_allclose(f.map, right.cam, rtol=1e-9)
+    assert ng.diagnose(-right.signed_cam, positive, x, 2, "relu").alike == ()  # it is told already what is wrong
+    dense = ng.diagnose(ours(pictures(1, *SIZE), 2).cam, net(), pictures(1, *SIZE), 2, "relu2")
+    assert dense.verdict == "paper"
+    assert dense.alike == ()
+
+
 def test_a_map_that_was_rounded_is_told_what_tolerance_would_do():
     x = pictures(1, *SIZE)
     maps = upsampled(ours(x, 2)).astype(np.float16).astype(float)

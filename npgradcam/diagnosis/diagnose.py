@@ -20,7 +20,7 @@ from npgradcam.network import Network, Tape
 from npgradcam.typing import Array
 
 from .diagnosis import Diagnosis
-from .findings import Asked, ranked
+from .findings import Asked, alike, ranked
 from .flat import is_flat
 from .stages import Search
 from .words import TITLES, rounded
@@ -131,7 +131,8 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     flat = search.why_flat(maps) if unexplained and is_flat(maps) else ""
     if unexplained and not flat and maps[0].size < FEW:
         flat = f"the map has {maps[0].size} cells, and so few numbers fit much by chance; give one of more cells"
-    return Diagnosis(maps, tuple(found), tolerance, notes, flat, search.untried)
+    same = () if unexplained else tuple(alike(hypotheses, found, asked, floor))
+    return Diagnosis(maps, tuple(found), tolerance, notes, flat, search.untried, same)
 
 
 def expect_tolerance(tolerance: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,6 +38,8 @@ class Diagnosis:
         Where nothing explains a map that is the same in every cell (NaN, 0, another number): what typically makes one.
     untried : str
         What could not be tried of this network and these pictures, and what it takes to try it.
+    alike : tuple of Finding
+        Where a named convention matches: what departs in one choice, and gives the same map on this input.
     """
 
     given: Array
@@ -45,6 +48,7 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     flat: str = ""
     untried: str = ""
+    alike: tuple[Finding, ...] = ()
 
     @property
     def explained(self) -> bool:
@@ -105,13 +109,10 @@ class Diagnosis:
         lines += [f"in other words: {f.difference}" for f in self.findings[1:] if f.same_as(best)][:SHOWN]
         lines.append({"paper": "it is the paper's map", "departure": "it is not the map that was asked for",
                       "convention": f"not the paper's map: {best.from_the_paper}"}[self.verdict])
-        others = [f for f in self.findings[1:] if not f.same_as(best)]
-        if others:
-            lines.append("on this input it cannot be told from:")
-            lines += [f"  {f.text()}" for f in others[:SHOWN]]
-        if len(others) > SHOWN:
-            lines.append(f"  and {len(others) - SHOWN} more")
-        return lines
+        others = [f.text() for f in self.findings[1:] if not f.same_as(best)]
+        lines += _listed("on this input it cannot be told from:", others, SHOWN)
+        same = list(dict.fromkeys(f.departures[0] for f in self.alike))
+        return lines + _listed("on this input the map is the same with:", same, 2 * SHOWN)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -125,6 +126,7 @@ class Diagnosis:
             "shape": list(self.given.shape),
             "worst": dict(zip(("row", "h", "w"), self.worst, strict=True)),
             "findings": [f.as_dict() for f in self.findings],
+            "alike": [f.as_dict() for f in self.alike],
             "nearest": None if self.explained or self.flat else self.nearest[0].as_dict(),
             "notes": list(self.notes),
         }
@@ -136,6 +138,12 @@ class Diagnosis:
         rows = [f"class {c}" for c in best.target]
         title = best.text() if self.explained else self.flat or f"not explained; nearest: {best.subject}, as {best.who}"
         return grid(cells, rows, ["given", "nearest", "given - nearest"], title=title)
+
+
+def _listed(head: str, texts: Sequence[str], most: int) -> list[str]:
+    """Return lines below a head; none where there is nothing to list."""
+    more = [f"and {len(texts) - most} more"] if len(texts) > most else []
+    return [head, *(f"  {text}" for text in [*texts[:most], *more])] if texts else []
 
 
 def _cell(map: Array, signed: bool = False) -> Cell:

@@ -212,6 +212,20 @@ def ranked(hypotheses: Iterable[Hypothesis], asked: Asked, tolerance: float, flo
     return _together(found if explained else _as_near(found, floor))
 
 
+def alike(hypotheses: Iterable[Hypothesis], found: Sequence[Finding], asked: Asked, floor: float) -> list[Finding]:
+    """Return what departs in one choice from what matches, and gives the same map on this input nevertheless.
+
+    A missing ReLU, say, where no cell is negative; or the largest gradient where all of a channel are one number.
+    """
+    if found[0].departures:
+        return []
+    near = sorted((h for h in hypotheses if h.fit is None and h.error <= max(floor, EQUAL * found[0].error)
+                   and h.candidate.source.layer == asked.layer), key=lambda h: h.error)
+    same = _together([f for h in near for f in finding(h, asked)
+                      if len(f.departures) == 1 and {*f.matches} & {*found[0].matches}])
+    return sorted(same, key=lambda f: (f.method, f.weighing) != (found[0].method, found[0].weighing))
+
+
 def _as_near(found: Sequence[Finding], floor: float) -> list[Finding]:
     """Return the nearest of some, and those that are as near, to rounding: what is told of a map nothing explains."""
     first = min((f.hypothesis for f in found), key=lambda h: (h.typical, h.error))
