@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from errno import EDQUOT, EFBIG, ENOSPC
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -101,4 +102,6 @@ def _expect_place(path: Path) -> None:
 def not_written(path: Path, error: OSError, way_out: str = "choose another place") -> NotWrittenError:
     """Return the sentence for what the system said when a file or folder was to be written."""
     said = error.__cause__ if isinstance(error, NotWrittenError) else error
-    return NotWrittenError(f"cannot write {path}: {getattr(said, 'strerror', None) or said}; make room, or {way_out}")
+    number = getattr(said, "errno", None)
+    room = "make room, or " if number in (None, ENOSPC, EFBIG, EDQUOT) else ""
+    return NotWrittenError(f"cannot write {path}: {getattr(said, 'strerror', None) or said}; {room}{way_out}")

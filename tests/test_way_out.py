@@ -45,10 +45,10 @@ CASES = {
     "diagnose good.npy": "expected a photograph or an .npy file .*, got none; give its path, or --sample NAME",
     "diagnose good.npy a.png --class 1 --class 2": r"--class: expected one, or one for each image \(1\), got 2",
     "predict a.png --model nonsense": "no model 'nonsense'; `npgradcam models` lists all",
-    "reference /proc/pack": "cannot write /proc/pack: .*; make room, or choose another folder",
+    "reference /proc/pack": "cannot write /proc/pack: [^;]*; choose another folder",
     "predict pipe.npy": "'pipe.npy': .*, got a device or a pipe; write it to a file first",
     "explain a.png --class tirangle": r"no class 'tirangle'; near it: triangle \(2\); or take the index, 0 to 3",
-    "explain a.png --class zzz": "no class 'zzz'; take the index, 0 to 3",
+    "explain a.png --class zzz": r"no class 'zzz'; there are circle \(0\), square .*, cross \(3\); or take the index",
     "explain a.png --layer RELU": "--layer RELU: .* near it: relu.*; `npgradcam layers` lists all",
 }
 

