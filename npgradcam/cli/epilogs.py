@@ -132,6 +132,7 @@ examples:
   npgradcam verify
   npgradcam verify model.onnx --preprocess imagenet
   npgradcam verify model.onnx input.npy --layer relu5_3 --class 282 --json
+  npgradcam verify two.onnx inputs.npz         of several inputs: numpy.savez("inputs.npz", left=x, right=y)
 
 exit codes: 0 everything holds; 1 something does not; otherwise as `npgradcam explain`
 """
