@@ -97,6 +97,14 @@ def test_a_network_of_whole_numbers_alone_has_nothing_to_verify():
         ng.verify(network, np.ones((1, 5), int), layer="fc")
 
 
+def test_a_single_number_beside_the_pictures_is_refused_in_one_sentence():
+    scaled = Network((Node("scaled", Add(), ("image", "shift")), Node("relu", ReLU(), ("scaled",)),
+                      Node("pool", GlobalAvgPool2d(), ("relu",)), Node("flat", Flatten(), ("pool",))),
+                     ("image", "shift"), dtype="float64", declared={"image": (None, 3, 8, 9), "shift": ()})
+    with pytest.raises(ng.errors.NpGradcamError, match="expected the images on axis 0 of each input, got a single num"):
+        ng.verify(ng.Model("scaled", scaled))
+
+
 @given(seed=st.integers(0, 99), size=st.tuples(st.integers(3, 9), st.integers(3, 9)), images=st.integers(1, 3))
 def test_parts_of_several_inputs_add_up_to_the_score(seed, size, images):
     for network in (compared(), described(("meta", "image"))):
@@ -119,6 +127,7 @@ def test_inputs_are_as_large_as_the_file_says_and_as_usual_where_it_is_silent(de
     assert model.input_shapes(size) == shapes
     noise = model.noise(size)
     assert {name: x.shape for name, x in noise.items()} == shapes
+    assert all(isinstance(x, np.ndarray) for x in noise.values())  # a single number as well
     assert noise["a"].dtype == "float32"
     assert noise["b"].dtype.kind == "i"
     assert not noise["b"].any()

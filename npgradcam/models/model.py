@@ -110,7 +110,8 @@ class Model:
         """Inputs of these shapes to try the network with: seeded normal noise, and 0 where whole numbers go in."""
         random, network = np.random.default_rng(0), self.network
         return {
-            name: np.zeros(shape, int) if name in network.whole else random.standard_normal(shape).astype(network.dtype)
+            name: np.zeros(shape, int) if name in network.whole else
+            np.asarray(random.standard_normal(shape), network.dtype)
             for name, shape in self.input_shapes(size, images).items()
         }
 

@@ -106,6 +106,9 @@ def subject(net: Network | Model, x: Array | Mapping[str, Array], target: Any, l
     """Return a model's two networks, and find out which layer and class are asked about."""
     network = network_of(net)
     images = network.checked_inputs(x)
+    for name, given in images.items():
+        if not given.ndim:
+            raise NpGradcamError(f"verify: expected the images on axis 0 of each input, got a single number for {name}")
     output, layer = explained_output(net), layer_of(net, images, layer, None, "logit")
     inputs = network.sources(output)
     if not inputs:
