@@ -191,6 +191,10 @@ class Topology:
                 passed.update(name for name in node.pays if name in reached)
         return passed
 
+    def sources(self, output: str) -> tuple[str, ...]:
+        """Return the inputs that a signal from `output` reaches; none that holds whole numbers."""
+        return tuple(name for name in self.inputs if name not in self.whole and self.between(output, (name,)))
+
     def route(self, output: str, keep: Iterable[str]) -> list[tuple[Node, tuple[str, ...]]]:
         """Return the nodes that `output` depends on, each with the values that nobody reads after it."""
         needed, kept = self.leads_to(output), {output, *keep}
@@ -217,9 +221,9 @@ class Topology:
         probable = node is not None and isinstance(node.layer, (Softmax, LogSoftmax, Sigmoid))
         return node if probable and node is not None and node.inputs[0] not in self.inputs else None
 
-    def rectifiers(self, output: str, down_to: str) -> list[str]:
-        """Return the nodes between `down_to` and `output` on which a backward rule acts."""
-        between = self.between(output, (self.resolve(down_to),))
+    def rectifiers(self, output: str, down_to: str | Iterable[str]) -> list[str]:
+        """Return the nodes between any of `down_to` and `output` on which a backward rule acts."""
+        between = self.between(output, map(self.resolve, (down_to,) if isinstance(down_to, str) else down_to))
         return [node.name for node in self.nodes if node.name in between and node.layer.rectifies]
 
     @property

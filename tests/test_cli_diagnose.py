@@ -87,8 +87,15 @@ def test_what_nothing_explains_has_an_exit_code_and_a_picture(run, explained):
     code, out, _ = run(f"{explained}/maps.npz:other", "--sample", "two_shapes", "--picture", there, *SMALL)
     assert code == 5
     assert "nothing explains the map" in out
+    assert out.count("picture") == out.count(f"a picture of both: {there}\n") == 1
     with Image.open(there) as picture:
         assert picture.size[0] > 600
+
+
+def test_a_picture_is_suggested_where_none_was_asked_for(run, explained):
+    code, out, _ = run(f"{explained}/maps.npz:other", "--sample", "two_shapes", *SMALL)
+    assert code == 5
+    assert "a picture of both: --picture FILE, or picture()" in out
 
 
 def test_several_images_have_several_classes(run, explained):

@@ -7,6 +7,7 @@ import gc
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from npgradcam import figure
 from npgradcam.cli import explain, main, pictures, study
 from npgradcam.cli.arguments import MODEL
 from npgradcam.cli.folder import default_folder
+from npgradcam.cli.parser import METHODS
 from npgradcam.errors import ModelFormatError
 from npgradcam.formats import read_checkpoint
 from npgradcam.layers import Conv2d, Flatten, Linear, MaxPool2d, ReLU
@@ -61,6 +63,14 @@ def test_two_models_explain_one_photograph_without_meeting(run, tmp_path):
     ]
     assert run(*ask, *SMALL)[0] == 2  # the same once more is still refused
     assert default_folder(MODEL) == Path("explained")
+
+
+@pytest.mark.parametrize("command", [(), ("explain",), ("diagnose",)])
+def test_an_example_names_a_method_as_the_list_of_choices_does(run, command):
+    said = run(*command, "--help")[1]
+    named = re.findall(r"--method ([a-z][^\s,;]*)", said)
+    assert named or command == ("diagnose",)
+    assert set(named) <= {*METHODS, "all"}
 
 
 @pytest.mark.parametrize(

@@ -57,13 +57,6 @@ def test_a_side_that_is_fixed_is_the_length_of_the_one_that_is_free(run, shape, 
     assert run("warmup", *model)[0] == 0
 
 
-def test_layers_of_a_network_of_two_inputs_says_what_can_be_done(run):
-    exported("two.onnx", (1, 3, 32, 32), (1, 3, 32, 32))
-    code, out, err = run("layers", "--model", "two.onnx")
-    assert (code, out) == (3, "")
-    assert "2 inputs (x0, x1), the command line has one picture; use Python and give a dict, as in net.network" in err
-
-
 @pytest.mark.parametrize("name", ["net.onnx", "net.npz"])
 def test_a_pointer_of_git_lfs_is_called_one(run, name, tmp_path):
     pytest.importorskip("onnx")

@@ -6,13 +6,14 @@ import gc
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 from npgradcam.errors import printable
 from npgradcam.kernels import Backend, Compilation
+from npgradcam.typing import Shape
 
 
 class Console:
@@ -126,6 +127,16 @@ def resolved(kernels: Any) -> str:
 def readable(path: str | os.PathLike[str]) -> str:
     """Return a path as text that every file can hold, also where its bytes are not UTF-8."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
+
+
+def times(shape: Sequence[int]) -> str:
+    """Say how large something is: 1 x 3 x 224 x 224."""
+    return " x ".join(map(str, shape))
+
+
+def inputs_as_text(shapes: Mapping[str, Shape]) -> str:
+    """Say how large each input is, and of several which is which."""
+    return ", ".join(times(shape) if len(shapes) == 1 else f"{name} {times(shape)}" for name, shape in shapes.items())
 
 
 def as_json(value: Any) -> str:

@@ -7,7 +7,7 @@ import os
 from pathlib import Path
 
 from npgradcam import diagnosis, images, maps
-from npgradcam.cli.console import Console, as_json, readable
+from npgradcam.cli.console import Console, as_json, readable, short
 from npgradcam.cli.network import classes_of, input_from, layers_of, open_model
 from npgradcam.errors import ModelFormatError, NpGradcamError, OutputExistsError
 from npgradcam.formats import read_npy, read_npz
@@ -36,9 +36,11 @@ def diagnose(options: argparse.Namespace) -> int:
         console.remark(f"comparing {given.size:,} cells with some hundred maps of as many; fewer take less time")
     with console.compiling(options.dtype, options.backend):
         found = diagnosis.diagnose(given, model, x, classes, layer, method=options.method, tolerance=options.tolerance)
+    text = found.text()
     if options.picture is not None:
         maps.save_png(options.picture, found.picture())
-    console.result(as_json(found.as_dict()) if options.json else found.text())
+        text = found.text(short(options.picture))
+    console.result(as_json(found.as_dict()) if options.json else text)
     return 0 if found.explained else UNEXPLAINED
 
 

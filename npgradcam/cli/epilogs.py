@@ -24,7 +24,7 @@ examples:
   npgradcam explain --sample cat_and_coffee --class "tiger cat" --class espresso
   npgradcam explain cat.jpg --method grad-cam --method guided-grad-cam --out why
   npgradcam explain cat.jpg --method all --out everything
-  npgradcam explain cat.jpg --method grad-cam++ --method layer-cam --layer blocks.10.add
+  npgradcam explain cat.jpg --method grad-cam-plus-plus --method layer-cam --layer blocks.10.add
   npgradcam explain cat.jpg --method grad-cam --layer blocks.10.add --layer head.relu
   npgradcam explain cat.jpg --model vgg16 --weights vgg16.pth --json --quiet
   npgradcam explain cat.jpg --model model.onnx --preprocess imagenet --labels labels.txt
@@ -132,6 +132,7 @@ examples:
   npgradcam verify
   npgradcam verify model.onnx --preprocess imagenet
   npgradcam verify model.onnx input.npy --layer relu5_3 --class 282 --json
+  npgradcam verify two.onnx inputs.npz         of several inputs: numpy.savez("inputs.npz", left=x, right=y)
 
 exit codes: 0 everything holds; 1 something does not; otherwise as `npgradcam explain`
 """

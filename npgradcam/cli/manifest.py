@@ -8,7 +8,7 @@ from typing import Any
 
 from npgradcam import __version__
 from npgradcam.cli.console import readable, resolved
-from npgradcam.cli.network import input_shape
+from npgradcam.cli.network import input_shapes
 from npgradcam.cli.photographs import Photograph
 from npgradcam.convention import KERNELS
 from npgradcam.images import Prepared
@@ -71,7 +71,7 @@ def manifest_of(
     explanations: Sequence[dict[str, Any]],
 ) -> dict[str, Any]:
     """Return everything about one photograph's folder as JSON has it."""
-    network, shape = model.network, input_shape(model)
+    network, (shape,) = model.network, input_shapes(model).values()
     height, width = prepared.photograph.shape[:2]
     last = network.last(network.outputs[0])  # what makes probabilities of the score, and is cut
     return {

@@ -23,7 +23,7 @@ from npgradcam.errors import (
     UnknownLayerError,
     close_matches,
 )
-from npgradcam.formats import read_npy, read_text
+from npgradcam.formats import read_npy, read_npz, read_text
 from npgradcam.formats.strict_json import read_json
 from npgradcam.images import PRESETS, Preprocess
 from npgradcam.methods import NoCamHeadError, default_layer
@@ -105,12 +105,28 @@ def input_from(model: Model, source: Path) -> Array:
     """Return what goes into the network: made of a photograph, or ready from an .npy file."""
     if source.suffix.lower() != ".npy":
         return model.preprocess(needs_preprocessing(model) and source)
+    needs_one_input(model)
     try:
         return np.asarray(read_npy(source).astype(model.network.dtype, casting="same_kind"))
     except ModelFormatError as error:
         raise NpGradcamError(f"input: {error}") from None
     except TypeError:
         raise NpGradcamError(f"input {source}: expected floating-point numbers (N, C, H, W)") from None
+
+
+def inputs_from(model: Model, source: Path) -> Array | dict[str, Array]:
+    """Return what goes into every input: into one as `input_from` makes it, into several from an .npz file."""
+    names = model.network.inputs
+    if len(names) == 1:
+        return input_from(model, source)
+    if source.suffix.lower() != ".npz":
+        raise NpGradcamError(f"input {source}: this network has {len(names)} inputs; expected an .npz file with an "
+                             f"array for each, {', '.join(names)}, as numpy.savez writes it")
+    try:
+        arrays = read_npz(source)
+    except ModelFormatError as error:
+        raise NpGradcamError(f"input: {error}") from None
+    return {name: x.astype(model.network.dtype) if x.dtype.kind == "f" else x for name, x in arrays.items()}
 
 
 def _preprocess(asked: str | None) -> str | Preprocess | None:
@@ -131,25 +147,23 @@ def _preprocess(asked: str | None) -> str | Preprocess | None:
         ) from None
 
 
-def input_shape(model: Model, size: tuple[int, int] | None = None) -> Shape:
-    """Return the shape of the model's input for one photograph, (1, C, H, W) or (1, H, W, C).
+def input_shapes(model: Model, size: tuple[int, int] | None = None) -> dict[str, Shape]:
+    """Return the shape of each of the model's inputs for one photograph, (1, C, H, W) or (1, H, W, C).
 
     `size` is taken where the model has none of its own.
     """
-    height, width = model.size or size or (0, 0)
-    if not height:
+    if not (model.size or size):
         raise ModelFormatError(
-            f"model {model.name!r} takes pictures of any size or several inputs; say how its input is made with "
-            f"--preprocess: {', '.join(PRESETS)}, or a .json file, or use Python"
+            f"model {model.name!r} takes pictures of any size; say how its input is made with --preprocess: "
+            f"{', '.join(PRESETS)}, or a .json file, or use Python"
         )
-    lengths = {"N": 1, "C": model.channels, "H": height, "W": width}
-    return tuple(lengths[axis] for axis in model.layout)
+    return model.input_shapes(model.size or size)
 
 
 def labels_pixels(model: Model) -> bool:
     """Whether the network tells the class of every pixel, so that a class is ranked by its share of them."""
     output = explained_output(model)
-    return prod(model.network.shapes(input_shape(model))[output][1:]) > model.class_count(output)
+    return prod(model.network.shapes(input_shapes(model))[output][1:]) > model.class_count(output)
 
 
 def classes_of(model: Model, asked: Sequence[str]) -> list[int]:
@@ -198,11 +212,11 @@ def layers_of(model: Model, asked: Sequence[str], size: tuple[int, int] | None =
     UnknownLayerError
         If a layer is not there, or has no maps.
     """
-    shape = input_shape(model, size)
-    network, shapes = model.network, model.network.shapes(shape)
+    network, given = model.network, input_shapes(model, size)
+    shapes = network.shapes(given)
     if not asked:
         with suppress(UnknownLayerError):
-            return (default_layer(network, shape, explained_output(model)),)
+            return (default_layer(network, given, explained_output(model)),)
         return ()
     maps = [node.name for node in network.nodes if len(shapes[node.name]) == 4]
     tensors = [tensor for tensor, name in network.aliases.items() if name in maps]
@@ -229,5 +243,5 @@ def observed(model: Model, methods: Sequence[str], layers: Sequence[str]) -> tup
         with suppress(NoCamHeadError):
             names.append(cam_head(model.network, explained_output(model))[0])
     if "input" in reads:
-        names.append(model.network.inputs[0])
+        names.extend(model.network.sources(explained_output(model)))
     return tuple(dict.fromkeys(names))

@@ -139,8 +139,9 @@ def _diagnose(p: Parser) -> None:
 def _verify(p: Parser) -> None:
     p.add_argument("network", nargs="?", metavar="MODEL", help="the same as --model")
     p.add_argument("image", nargs="?", metavar="IMAGE",
-                   help="a photograph, or an .npy file with what goes into the network, (N, C, H, W) (default: two "
-                        "sample photographs; seeded noise where the model does not say how a photograph goes in)")
+                   help="a photograph, or an .npy file with what goes into the network, (N, C, H, W); where it has "
+                        "several inputs an .npz file with an array for each (default: two sample photographs; seeded "
+                        "noise where there are several, or the model does not say how a photograph goes in)")
     p.add_argument("--class", action="append", dest="classes", default=[], metavar="INDEX|LABEL",
                    help="the class whose score is differentiated (default: the network's first guess)")
     p.add_argument("--layer", metavar="NAME", help="the layer of A (default: the one `npgradcam layers` marks)")

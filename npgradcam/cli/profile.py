@@ -12,7 +12,8 @@ import numpy as np
 from npgradcam import kernels
 from npgradcam.cli.console import Console, as_json, table
 from npgradcam.cli.doctor import busy, load_now
-from npgradcam.cli.network import input_shape, model_named, needs_one_input, open_model
+from npgradcam.cli.network import model_named, open_model
+from npgradcam.errors import NpGradcamError
 from npgradcam.network import Network
 from npgradcam.rewrites.timed import Row, peak, timed
 from npgradcam.typing import Array
@@ -22,13 +23,16 @@ def profile(options: argparse.Namespace) -> int:
     """Time every layer of the plan that runs, forward and, if asked, back to the pixels; print a table."""
     console, crowd = Console(options.quiet), busy(load_now())
     options.model = model_named(options)
-    model = needs_one_input(open_model(options, shapes_only=True))
+    model = open_model(options, shapes_only=True)
     if crowd:
         console.remark(f"{crowd}, so these times are not what it can do; run it again when nobody else does")
     network, rows = timed(model.network)
-    x = np.random.default_rng(0).standard_normal(input_shape(model, model.usual_size)).astype(network.dtype)
+    x = model.noise()
     with console.compiling(options.dtype, options.backend):
         _run(network, x, options.back)
+    if not rows:
+        raise NpGradcamError("profile: the sizes inside this network depend on the numbers that go in, so no plan is "
+                             "made beforehand whose layers could be timed; time net(x) in Python")
     for row in rows.values():  # the first run made tables and loaded kernels
         row.forward.clear()
         row.backward.clear()
@@ -41,7 +45,7 @@ def profile(options: argparse.Namespace) -> int:
     return 0
 
 
-def _whole(network: Network, x: Array, rounds: int) -> float:
+def _whole(network: Network, x: dict[str, Array], rounds: int) -> float:
     """Return the median seconds of a forward that no clock disturbs: layers that nobody goes back through in a row."""
     seconds = []
     for _ in range(rounds + 1):
@@ -51,13 +55,14 @@ def _whole(network: Network, x: Array, rounds: int) -> float:
     return median(seconds[1:])  # the first one settled the plan
 
 
-def _run(network: Network, x: Array, back: bool) -> None:
-    """One forward, and one guided backward from the first class to the pixels."""
-    tape = network.forward(x, network.inputs if back else ())
+def _run(network: Network, x: dict[str, Array], back: bool) -> None:
+    """One forward, and one guided backward from the first class to the pixels of every picture."""
+    sources = network.sources(network.outputs[0]) if back else ()
+    tape = network.forward(x, sources)
     if back:
         seed = np.zeros_like(tape.logits)
         seed.flat[0] = 1
-        network.backward(tape, seed, network.inputs[0], "guided")
+        network.backward(tape, seed, sources, "guided")
 
 
 def _print(console: Console, options: argparse.Namespace, rows: list[Row], fastest: float | None,
@@ -78,7 +83,7 @@ def _print(console: Console, options: argparse.Namespace, rows: list[Row], faste
     heads = ("layer", "computed by", "ms", "share", *(("ms back",) if options.back else ()), "GFLOP/s", "of the peak")
     console.result(table(heads, lines, left=("layer", "computed by")))
     said = "" if fastest is None else f"; the fastest kernel reaches {fastest:.0f} GFLOP/s here (the peak)"
-    console.result(f"\nmedians of {options.rounds} runs of one picture{said}; a layer above it has an algorithm that "
+    console.result(f"\nmedians of {options.rounds} runs of one example{said}; a layer above it has an algorithm that "
                    f"multiplies less than its equation; a forward without clocks takes {1e3 * whole:.2f} ms")
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from npgradcam.cli.arguments import MOST_MB
 from npgradcam.cli.console import Console, short
-from npgradcam.cli.network import classes_of, how_many, input_shape, layers_of, needs_preprocessing, open_model
+from npgradcam.cli.network import classes_of, how_many, input_shapes, layers_of, needs_preprocessing, open_model
 from npgradcam.cli.photographs import photographs, sha256_of
 from npgradcam.cli.predict import ranked
 from npgradcam.errors import NpGradcamError, OutputExistsError, ShapeError, UnknownLayerError
@@ -98,8 +98,8 @@ def _expect_free(path: Path | None, overwrite: bool) -> None:
 
 def _expect_place(model: Model, layers: Sequence[str], cell: tuple[int, int] | None, channel: int | None) -> None:
     """Refuse, before anything is computed, a cell or a channel that a layer does not have."""
-    shape = input_shape(model)
-    shapes, letters = model.network.shapes(shape), axes(model.network, shape)
+    given = input_shapes(model)
+    shapes, letters = model.network.shapes(given), axes(model.network, given)
     for layer in layers:
         order = channels_first(letters[layer]) or range(4)
         _, K, I, J = (shapes[layer][axis] for axis in order)

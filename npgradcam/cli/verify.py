@@ -7,7 +7,7 @@ from pathlib import Path
 
 from npgradcam import verification
 from npgradcam.cli.console import Console, as_json
-from npgradcam.cli.network import classes_of, input_from, layers_of, model_named, needs_one_input, open_model
+from npgradcam.cli.network import classes_of, inputs_from, layers_of, model_named, open_model
 from npgradcam.errors import NpGradcamError
 
 FAILED = 1
@@ -19,11 +19,11 @@ def verify(options: argparse.Namespace) -> int:
     options.model = model_named(options)
     if len(options.classes) > 1:
         raise NpGradcamError(f"verify: expected one --class, got {len(options.classes)}; run it once for each")
-    model = needs_one_input(open_model(options))
-    x = input_from(model, Path(options.image)) if options.image else verification.default_images(model)
+    model = open_model(options)
+    x = inputs_from(model, Path(options.image)) if options.image else verification.default_images(model)
     console.computing_with(options.backend)
     target = classes_of(model, options.classes)[0] if options.classes else None
-    layer = layers_of(model, [options.layer])[0] if options.layer else None
+    layer = layers_of(model, [options.layer], model.usual_size)[0] if options.layer else None
     with console.compiling(options.dtype, options.backend):
         found = verification.verify(model, x, target, layer, randomise=options.randomise,
                                     progress=lambda name: console.remark(f"{name} ..."))

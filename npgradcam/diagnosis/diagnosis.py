@@ -94,12 +94,12 @@ class Diagnosis:
         """Return the text."""
         return self.text()
 
-    def text(self) -> str:
-        """Say it to a person."""
+    def text(self, picture: str = "--picture FILE, or picture()") -> str:
+        """Say it to a person, and of what nothing explains where a picture is or comes from."""
         if self.flat:
             return self.flat
         lines = self._explanations() if self.explained else unexplained(
-            self.given, self.nearest[0], self.tolerance, self.untried)
+            self.given, self.nearest[0], self.tolerance, self.untried, picture)
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def _explanations(self) -> list[str]:

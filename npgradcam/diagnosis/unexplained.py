@@ -18,8 +18,8 @@ ELSEWHERE = (
 )
 
 
-def unexplained(given: Array, nearest: Finding, tolerance: float, untried: str = "") -> list[str]:
-    """Say it in a few lines; the map (R, H, W), and what could not be tried."""
+def unexplained(given: Array, nearest: Finding, tolerance: float, untried: str, picture: str) -> list[str]:
+    """Say it in a few lines; the map (R, H, W), what could not be tried, and where a picture is or comes from."""
     elsewhere = f"{ELSEWHERE}; {untried}" if untried else ELSEWHERE
     largest, (error, typical) = np.nanmax(np.abs(given)) or 1.0, (nearest.error, nearest.hypothesis.typical)
     map = nearest.map
@@ -35,7 +35,7 @@ def unexplained(given: Array, nearest: Finding, tolerance: float, untried: str =
                  f"{words.rounded(typical)} on the mean: {f'{nearest.subject}, {said}' if said else who}")
     lines.append(f"they differ in {off.sum()} of {off.size} cells{_where(off)}, most in cell ({h}, {w})"
                  f"{f' of row {row}' if len(given) > 1 else ''}: {given[row, h, w]:.4g} given, {map[row, h, w]:.4g} "
-                 "there; a picture of both: --picture FILE, or picture()")
+                 f"there; a picture of both: {picture}")
     if not near:
         return [*lines, elsewhere]
     if error <= ROUNDED:

@@ -15,7 +15,7 @@ from npgradcam.layers import Sigmoid
 from npgradcam.layout import axes, channels_first
 from npgradcam.network import Network, Tape
 from npgradcam.rules import Rule, gradient
-from npgradcam.typing import Array, IntArray
+from npgradcam.typing import Array, IntArray, Shape
 
 from .labels import Labels
 
@@ -65,17 +65,13 @@ class Model:
         """(H, W) of its input where there is only one: its preprocessing's, or what its file declares."""
         if self.preprocessing is not None:
             return self.preprocessing.size
-        declared = self.network.declared.get(self.network.inputs[0], ())
-        if len(declared) != 4:
-            return None
-        height, width = declared[self.layout.index("H")], declared[self.layout.index("W")]
+        height, width = (self._declared[self.layout.index(axis)] for axis in "HW")
         return None if height is None or width is None else (height, width)
 
     @property
     def usual_size(self) -> tuple[int, int]:
         """(H, W) of the pictures it is given where nobody says: its size, or a square of the side that is fixed."""
-        declared = self.network.declared.get(self.network.inputs[0], ())
-        sides = [declared[self.layout.index(axis)] for axis in "HW"] if len(declared) == 4 else []
+        sides = (self._declared[self.layout.index(axis)] for axis in "HW")
         side = next((side for side in sides if side), 224)
         return self.size or (side, side)
 
@@ -84,16 +80,46 @@ class Model:
         """How many channels its input has, as its file declares; 3 where it does not, 1 for grey preprocessing."""
         if self.preprocessing is not None:
             return 1 if self.preprocessing.channels == "grey" else 3
-        declared = self.network.declared.get(self.network.inputs[0], ())
-        return (declared[self.layout.index("C")] if len(declared) == 4 else None) or 3
+        return self._declared[self.layout.index("C")] or 3
+
+    @property
+    def _declared(self) -> tuple[int | None, ...]:
+        """What its file says of the first input that is one of pictures, axis by axis; nothing where it is silent."""
+        shapes = (self.network.declared.get(name, ()) for name in self.network.inputs)
+        return next((shape for shape in shapes if len(shape) == 4), (None,) * 4)
+
+    def input_shapes(self, size: tuple[int, int] | None = None, images: int = 1) -> dict[str, Shape]:
+        """The shape of each input, for so many images of `size` (H, W); of the usual size where nothing is said.
+
+        One input alone is one of pictures. Of several, each is as its file declares it, and like that where the file
+        leaves an axis open; what is no picture is 1 long there.
+        """
+        height, width = size or self.usual_size
+        lengths = {"N": images, "C": self.channels, "H": height, "W": width}
+        picture = tuple(lengths[axis] for axis in self.layout)
+        if len(self.network.inputs) == 1:
+            return {self.network.inputs[0]: picture}
+        shapes = {}
+        for name in self.network.inputs:
+            declared = self.network.declared.get(name, (None,) * 4)
+            usual = picture if len(declared) == 4 else (images, *(1 for _ in declared))
+            shapes[name] = tuple(known or open for known, open in zip(declared, usual, strict=False))
+        return shapes
+
+    def noise(self, size: tuple[int, int] | None = None, images: int = 1) -> dict[str, Array]:
+        """Inputs of these shapes to try the network with: seeded normal noise, and 0 where whole numbers go in."""
+        random, network = np.random.default_rng(0), self.network
+        return {
+            name: np.zeros(shape, int) if name in network.whole else
+            np.asarray(random.standard_normal(shape), network.dtype)
+            for name, shape in self.input_shapes(size, images).items()
+        }
 
     def class_count(self, output: str) -> int:
         """How many classes an output has, for one input of the model's own size."""
-        height, width = self.usual_size
-        lengths = {"N": 1, "C": self.channels, "H": height, "W": width}
-        shape = tuple(lengths[axis] for axis in self.layout)
-        letters = axes(self.network, shape)[output]
-        return self.network.shapes(shape)[output][letters.index("C") if letters and "C" in letters else 1]
+        shapes = self.input_shapes()
+        letters = axes(self.network, shapes)[output]
+        return self.network.shapes(shapes)[output][letters.index("C") if letters and "C" in letters else 1]
 
     def arranged(self, x: Array) -> Array:
         """Return pictures (N, C, H, W) with their axes in the order of the network's input."""

@@ -57,12 +57,13 @@ def read_onnx_model(path: str | os.PathLike[str], dtype: str = "float32", backen
 
 
 def _layout(network: Network) -> str:
-    """Return the order of the axes of the first input, "NCHW" where it is not one of pictures."""
+    """Return the order of the axes of the first input that is one of pictures, "NCHW" where none is."""
     shapes = {name: _likely(network.declared.get(name)) for name in network.inputs}
+    picture = next((name for name, shape in shapes.items() if len(shape) == 4), network.inputs[0])
     try:
-        letters = layout.input_axes(network, shapes, network.inputs[0])
+        letters = layout.input_axes(network, shapes, picture)
     except NpGradcamError:  # no picture of a likely size fits: the axes' lengths alone tell
-        letters = "NHWC" if (shapes[network.inputs[0]][-1:] or (0,))[0] in (1, 3) else layout.FIRST
+        letters = "NHWC" if (shapes[picture][-1:] or (0,))[0] in (1, 3) else layout.FIRST
     return letters if letters and layout.channels_first(letters) else layout.FIRST
 
 

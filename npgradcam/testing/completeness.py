@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -84,19 +84,20 @@ OFFSETS: dict[type[Layer], Callable[..., Any]] = {
 }
 
 
-def check_completeness(network: Network | Model, images: Array, seed: Array | None = None,
+def check_completeness(network: Network | Model, images: Array | Mapping[str, Array], seed: Array | None = None,
                        tolerance: float | None = None) -> float:
     """Check score = <gradient, x> + sum over layers of <signal, f(x) - J x>, for each image.
 
     f(x) - J x is a layer's offset at the x it saw: the bias of a convolution or linear layer, bias - scale mean of a
     batch norm, 6 at a saturated unit of a ReLU6, the value of a pad's frame; nothing elsewhere. It is read from the
-    layer's parameters and activations, not from its backward, so the sum holds only if every backward is right.
+    layer's parameters and activations, not from its backward, so the sum holds only if every backward is right. Of
+    several inputs <gradient, x> is the sum over all.
 
     Parameters
     ----------
     network : Network or Model
         Piecewise linear: no softmax on the way. A kind of layer that is not known here must be affine.
-    images : ndarray of shape (N, C, H, W)
+    images : ndarray of shape (N, C, H, W), or a mapping from input names to arrays
     seed : ndarray of the output's shape, optional
         The score is <seed, output>, image by image; each image's largest output where nothing is said.
     tolerance : float, optional
@@ -125,14 +126,15 @@ def check_completeness(network: Network | Model, images: Array, seed: Array | No
     output = network.outputs[0]
     needed = network.leads_to(output)
     nodes = [node for node in network.nodes if node.name in needed]
-    names = [network.inputs[0], *(node.name for node in nodes)]
-    tape = network.forward(images, observe=names, output=output)
+    sources = [name for name in network.inputs if network.between(output, (name,))]  # whole numbers in a Cast as well
+    names = [*sources, *(node.name for node in nodes)]
+    tape = network.forward(images, observe=sorted(needed), output=output)
     if seed is None:
-        flat = tape.logits.reshape(len(images), -1)
+        flat = tape.logits.reshape(len(tape.logits), -1)
         seed = (np.arange(flat.shape[1]) == flat.argmax(axis=1)[:, None]).astype(flat.dtype).reshape(tape.logits.shape)
     signals = network.backward(tape, seed, down_to=names)
 
-    terms = {network.inputs[0]: _rows(signals[network.inputs[0]], images)}
+    terms = {name: _rows(signals[name], tape.activations[name]) for name in sources}
     for node in nodes:
         xs = [tape.activations[name] for name in node.inputs]
         terms[node.name] = _rows(signals[node.name], _offset(node, *xs))

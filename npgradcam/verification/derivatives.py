@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
+from itertools import product
 
 import numpy as np
 
@@ -27,21 +29,24 @@ def finite_differences(s: Subject) -> Check:
 
     Between two kinks of a network the quotients on either side of x agree. h is the first step at which they do, which
     does not ask what backward says; where they never do, x lies at a kink in direction d. Photographs have cells that
-    are equal, where max pooling has kinks, so x is moved away from them by a little noise.
+    are equal, where max pooling has kinks, so x is moved away from them by a little noise. Of several inputs one is
+    moved while the others stay.
     """
-    random = np.random.default_rng(0)
-    x = s.x + 1e-2 * np.abs(s.x).max() * random.uniform(-1, 1, s.x.shape)
-    tape = s.exact.forward(x, observe=s.input, output=s.output)
-    gradient = s.exact.backward(tape, s.seed, down_to=s.input)
+    random, x = np.random.default_rng(0), s.x
+    for name in s.inputs:
+        x[name] = x[name] + 1e-2 * np.abs(x[name]).max() * random.uniform(-1, 1, x[name].shape)
+    tape = s.exact.forward(x, observe=s.inputs, output=s.output)
+    gradients = s.exact.backward(tape, s.seed, down_to=s.inputs)
 
-    def score(at: Array) -> float:
-        return float((s.seed * s.exact.forward(at, output=s.output).logits).sum())
+    def score(name: str, at: Array) -> float:
+        return float((s.seed * s.exact.forward({**x, name: at}, output=s.output).logits).sum())
 
     errors = []
-    for n in range(DIRECTIONS):
-        d = random.uniform(-1, 1, x.shape) if n else gradient / (np.abs(gradient).max() or 1)
-        scale = np.linalg.norm(gradient) * np.linalg.norm(d) / np.sqrt(x.size if n else 1)  # how large <g, d> is
-        slope, kink = _slope(score, x, d, CLOSE * scale)
+    for name, n in product(s.inputs, range(DIRECTIONS)):
+        at, gradient = x[name], gradients[name]
+        d = random.uniform(-1, 1, at.shape) if n else gradient / (np.abs(gradient).max() or 1)
+        scale = np.linalg.norm(gradient) * np.linalg.norm(d) / np.sqrt(at.size if n else 1)  # how large <g, d> is
+        slope, kink = _slope(partial(score, name), at, d, CLOSE * scale)
         if kink <= CLOSE * scale:  # a kink moves the centred quotient by half of it
             errors.append(abs(slope - float((gradient * d).sum())) / (scale or 1))
     if not errors:
@@ -65,7 +70,7 @@ def _slope(score: Callable[[Array], float], x: Array, d: Array, close: float) ->
 
 def adjoints(s: Subject) -> Check:
     """<J u, v> = <u, J^T v> for every affine layer, at inputs of the shapes that it sees."""
-    shapes, layers = s.exact.shapes(s.x.shape), s.exact.layers(s.x.shape)
+    shapes, layers = s.exact.shapes(s.shapes), s.exact.layers(s.shapes)
     errors: dict[str, float] = {}
     for node in s.exact.nodes:
         if node.name not in s.tape.caches or node.pays != node.inputs:  # settings of whole numbers come in as well

@@ -77,10 +77,10 @@ def _maps(s: Subject, network: Network) -> dict[str, Array]:
         e = grad_cam(network, tape, s.target, s.layer)
     except TargetError:
         return {}
-    found = {"gradient": backprop(network, tape, s.target).signal}
+    found = {"gradient": backprop(network, tape, s.target, input=s.input).signal}
     if network.rectifiers(s.output, s.input):
-        guided = backprop(network, tape, s.target, "guided")
-        found["deconvnet"] = backprop(network, tape, s.target, "deconvnet").signal
+        guided = backprop(network, tape, s.target, "guided", input=s.input)
+        found["deconvnet"] = backprop(network, tape, s.target, "deconvnet", input=s.input).signal
         found |= {"guided backpropagation": guided.signal, "Guided Grad-CAM": product(e, guided).signal}
     with suppress(NoCamHeadError):
         found["CAM"] = cam(network, tape, s.target).cam

@@ -68,19 +68,19 @@ def positive(s: Subject) -> Check:
     """
     nodes = tuple(replace(node, layer=_positive(node.layer)) for node in s.exact.nodes)
     network = replace(s.exact, nodes=nodes)
-    gates = network.rectifiers(s.output, s.input)
+    gates = network.rectifiers(s.output, s.inputs)
     if not gates:
         raise NotApplicableError("the network has no rectifier")
-    names = [s.input, *gates]
-    x = np.random.default_rng(0).uniform(1e-9, 1e-8, s.x.shape)
+    names, random = [*s.inputs, *gates], np.random.default_rng(0)
+    x = s.x | {name: random.uniform(1e-9, 1e-8, s.x[name].shape) for name in s.inputs}
     tape = network.forward(x, observe=names, output=s.output)
     signals = {rule: network.backward(tape, s.seed, names, rule) for rule in ("gradient", "guided", "deconvnet")}
     gradient = signals["gradient"]
     for name in gates:
         if (gradient[name] < 0).any() or not (tape.activations[name] > 0).all():
             raise NotApplicableError(f"with positive weights there is still something negative at {name}")
-    figure = worst((signals[rule][s.input], gradient[s.input]) for rule in ("guided", "deconvnet"))
-    if not gradient[s.input].any():
+    figure = worst((signals[rule][name], gradient[name]) for rule in ("guided", "deconvnet") for name in s.inputs)
+    if not all(gradient[name].any() for name in s.inputs):
         figure = np.nan
     return Check("one rule if positive", f"guided, deconvnet and gradient through {len(gates)} open rectifiers",
                  figure, 0.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from npgradcam.kernels import threads
-from npgradcam.methods import backprop, grad_cam
+from npgradcam.methods import grad_cam
 from npgradcam.typing import Array
 
 from .record import Check, NotApplicableError
@@ -15,23 +15,24 @@ from .subject import Subject, apart, worst
 def many_targets(s: Subject) -> Check:
     """Several classes from one forward are what each is alone."""
     classes = s.best(3)
-    together = grad_cam(s.net, s.images[:1], [classes], s.layer).signed_cam
-    alone = [grad_cam(s.net, s.images[:1], c, s.layer).signed_cam[0] for c in classes]
+    together = grad_cam(s.net, s.first, [classes], s.layer).signed_cam
+    alone = [grad_cam(s.net, s.first, c, s.layer).signed_cam[0] for c in classes]
     return Check("many targets", f"the maps of {len(classes)} classes together and one by one",
                  worst(zip(together, alone, strict=True)), s.tolerance)
 
 
 def batch(s: Subject) -> Check:
     """Several images at once are what each is alone."""
-    declared = s.net.declared.get(s.input)
-    if declared and declared[0] is not None:
-        raise NotApplicableError(f"the model takes batches of {declared[0]} alone")
-    x = s.images if len(s.images) > 1 else np.concatenate([s.images, s.images[..., ::-1]])
+    for declared in s.net.declared.values():
+        if declared[0] is not None:
+            raise NotApplicableError(f"the model takes batches of {declared[0]} alone")
+    x = {name: x if len(x) > 1 else np.concatenate([x, x[..., ::-1]]) for name, x in s.images.items()}
     together = grad_cam(s.net, x, layer=s.layer)
-    alone = [grad_cam(s.net, x[n : n + 1], int(np.asarray(together.target)[n]), s.layer) for n in range(len(x))]
+    alone = [grad_cam(s.net, {name: images[n : n + 1] for name, images in x.items()}, int(c), s.layer)
+             for n, c in enumerate(np.asarray(together.target))]
     pairs = [(getattr(together, part)[n], getattr(e, part)[0]) for n, e in enumerate(alone)
              for part in ("logits", "activations", "signed_cam")]
-    return Check("batch", f"logits, A and map of {len(x)} images together and one by one", worst(pairs),
+    return Check("batch", f"logits, A and map of {len(alone)} images together and one by one", worst(pairs),
                  min(s.tolerance, 1e-6))
 
 
@@ -40,11 +41,10 @@ def thread_counts(s: Subject) -> Check:
     most = threads.available(s.net.backend)
     if most < 2:
         raise NotApplicableError("there is one thread")
-    x = s.images[:1]
 
     def answer() -> tuple[Array | None, ...]:
-        e, b = grad_cam(s.net, x, s.target, s.layer), backprop(s.net, x, s.target)
-        return e.logits, e.activations, e.gradients, e.signed_cam, b.signal
+        e = grad_cam(s.net, s.first, s.target, s.layer)
+        return e.logits, e.activations, e.gradients, e.signed_cam, *s.signals("gradient")
 
     found = []
     for count in range(1, most + 1):
@@ -57,13 +57,12 @@ def thread_counts(s: Subject) -> Check:
 
 def plan(s: Subject) -> list[Check]:
     """What runs agrees with what is drawn: the rewritten network in its own precision, and the layers in float64."""
-    fast = grad_cam(s.net, s.images[:1], s.target, s.layer)
+    fast = grad_cam(s.net, s.first, s.target, s.layer)
     exact = grad_cam(s.exact, s.tape, s.target, s.layer)
     limit = s.tolerance if s.net.dtype == "float64" else 1e-4
-    rules = ("gradient", "guided", "deconvnet") if s.exact.rectifiers(s.output, s.input) else ("gradient",)
-    tape = s.net.forward(s.images[:1], observe=s.input, output=s.output)
-    turned = [_angle(backprop(s.net, tape, s.target, rule).signal, backprop(s.exact, s.tape, s.target, rule).signal)
-              for rule in rules]
+    rules = ("gradient", "guided", "deconvnet") if s.exact.rectifiers(s.output, s.inputs) else ("gradient",)
+    turned = [_angle(ours, exact) for rule in rules for ours, exact in zip(
+        s.signals(rule), s.exact.backward(s.tape, s.seed, s.inputs, rule).values(), strict=True)]
     of = f"{s.net.dtype}{', rewritten,' if s.net.rewrite or s.net.choose else ''} and float64 as drawn"
     return [
         Check("plan: logits", f"{of}, relative to the largest logit", apart(fast.logits, exact.logits), limit),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -36,17 +36,17 @@ IDENTITIES: dict[str, Callable[[Subject], Check | list[Check]]] = {
 RANDOMISED = "randomised weights"
 
 
-def verify(net: Network | Model, x: Array | None = None, target: Any = None, layer: str | None = None, *,
-           randomise: bool = True, progress: Callable[[str], None] | None = None) -> Verification:
+def verify(net: Network | Model, x: Array | Mapping[str, Array] | None = None, target: Any = None,
+           layer: str | None = None, *, randomise: bool = True,
+           progress: Callable[[str], None] | None = None) -> Verification:
     """Hold a model against everything that must be true of it whatever its weights are.
 
     Parameters
     ----------
     net : Network or Model
-        Of one input.
-    x : ndarray of shape (N, C, H, W), optional
-        In the network's dtype. Where nothing is said: two sample photographs if the model knows its preprocessing,
-        else two images of seeded noise.
+    x : ndarray of shape (N, C, H, W), or a mapping from input names to arrays, optional
+        In the network's dtype. Where nothing is said: two sample photographs if the model knows its preprocessing and
+        has one input, else two images of seeded noise in each.
     target : int or str, optional
         The class; the top one of the first image where nothing is said.
     layer : str, optional
@@ -98,14 +98,11 @@ def verify(net: Network | Model, x: Array | None = None, target: Any = None, lay
     return Verification(getattr(net, "name", "network"), s.layer, label, tuple(checks), report)
 
 
-def default_images(net: Network | Model) -> Array:
+def default_images(net: Network | Model) -> Array | dict[str, Array]:
     """Return inputs that do for any model: two photographs, if it says how they go in, else seeded noise."""
-    network = network_of(net)
-    declared = network.declared.get(network.inputs[0]) or (None, 3, None, None)
-    count = declared[0] or 2
-    if isinstance(net, Model) and net.preprocessing is not None:
-        return net.preprocess([images.sample(name) for name in ("cat_and_coffee", "chelsea")][:count])
-    usual = "NCHW" if not isinstance(net, Model) else net.layout
-    lengths = {"N": 2, "C": 3, "H": 224, "W": 224}
-    shape = (known or lengths[axis] for known, axis in zip(declared, usual, strict=False))
-    return np.random.default_rng(0).standard_normal(tuple(shape)).astype(network.dtype)
+    model = net if isinstance(net, Model) else Model("network", network_of(net))
+    inputs, declared = model.network.inputs, model.network.declared.values()
+    count = next((shape[0] for shape in declared if shape and shape[0]), 2)
+    if model.preprocessing is not None and len(inputs) == 1:
+        return model.preprocess([images.sample(name) for name in ("cat_and_coffee", "chelsea")][:count])
+    return model.noise(images=count)
