@@ -538,6 +538,24 @@ def test_a_map_of_nothing_but_nan_is_traced_to_who_divides_by_zero():
     assert "constant" in found.text()
 
 
+def test_cells_that_are_nan_in_both_maps_do_not_differ():
+    x, of_relu = np.repeat(recorded(TORCH)["negative/images"][:1], 2, axis=0), network("relu", False)
+    x[1] = np.random.default_rng(0).random(x[1].shape)
+    maps = ng.conventions["kazuto1011"].apply(ng.grad_cam(of_relu, x, [3, 2], "act2"), x.shape[2:])
+    assert np.isnan(maps[0]).all()
+    maps[1, 3, 5] += 1e-5
+    found = ng.diagnose(maps, of_relu, x, [3, 2], "act2")
+    assert "kazuto1011" in found.matches
+    assert found.worst == (1, 3, 5)
+
+
+def test_a_map_of_nan_beside_one_of_zeros_is_told_what_makes_such():
+    maps = np.stack([np.zeros(SIZE), np.where(np.arange(22) < 5, np.nan, np.ones(SIZE))])
+    found = ng.diagnose(maps, net(), pictures(2, *SIZE), [2, 1])
+    assert found.text().startswith("the map is NaN in 70 of 308 cells, and Grad-CAM of ")
+    assert "\n" not in found.text()
+
+
 FLAT = {
     "zero": (np.zeros(SIZE), ["the map is zero everywhere, and Grad-CAM of relu2, class 2, goes from 0 to",
                               "the gradient never came"]),
