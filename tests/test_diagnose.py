@@ -19,6 +19,7 @@ from test_conventions import network, places, recorded
 
 import npgradcam as ng
 from npgradcam.convention.resizing import axis_matrix, resize
+from npgradcam.diagnosis import stages
 from npgradcam.diagnosis.search import residual
 from npgradcam.diagnosis.training import InTraining
 from npgradcam.errors import ShapeError
@@ -353,6 +354,21 @@ def test_what_is_far_from_everything_is_not_told_as_an_explanation():
     assert np.ptp(least) <= 1e-12
     said = json.loads(json.dumps(found.as_dict(), allow_nan=False))
     assert said["nearest"]["error"] > 0.3 > 0.03 < said["nearest"]["mean_error"]
+
+
+def test_no_map_is_made_twice_where_nothing_explains(monkeypatch):
+    asked, made = [], stages.sources
+
+    def sources(network, tape, target, *others, **more):
+        asked.append((id(network), id(tape), tuple(target), repr((others, more))))
+        tapes.append(tape)
+        return made(network, tape, target, *others, **more)
+
+    tapes = []  # alive, so that each has an id of its own
+    monkeypatch.setattr(stages, "sources", sources)
+    noise = np.random.default_rng(5).random((1, *SIZE))
+    assert not ng.diagnose(noise, net(), pictures(1, *SIZE), 2, "relu2").explained
+    assert len(asked) == len(set(asked)) > 10
 
 
 @pytest.mark.parametrize("seed", range(3))
