@@ -1,4 +1,4 @@
-"""What may go into a network: pictures of the declared shape and dtype, and seeds that fit its output."""
+"""What may go into a network: pictures of its shape and dtype, seeds that fit; and why an output is not finite."""
 
 from __future__ import annotations
 
@@ -63,3 +63,12 @@ def check_seed(logits: Array, seed: Array, image: IntArray | None) -> IntArray |
     if image.shape != (rows,) or image.dtype.kind not in "iu" or ((image < 0) | (image >= batch)).any():
         raise ShapeError(f"image: expected {rows} numbers from 0 to {batch - 1}, one per row, got {image}")
     return None if batch == 1 or np.array_equal(image, np.arange(batch)) else image
+
+
+def why_not_finite(network: Topology) -> str:
+    """Say where "NaN or infinity" in an output comes from; asked only then, for it looks at every parameter."""
+    for node in network.nodes:
+        for name, values in node.layer.arrays.items():
+            if not np.isfinite(values).all():
+                return f"{name} of layer {node.name!r} holds them already; get the weights anew"
+    return "every parameter is finite: check the pictures and their preprocessing, or compute in float64"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, TypeVar
@@ -197,12 +197,8 @@ class Topology:
 
     def route(self, output: str, keep: Iterable[str]) -> list[tuple[Node, tuple[str, ...]]]:
         """Return the nodes that `output` depends on, each with the values that nobody reads after it."""
-        needed, kept = self.leads_to(output), {output, *keep}
-        last = {name: node.name for node in self.nodes if node.name in needed for name in node.inputs}
-        return [
-            (node, tuple(name for name in dict.fromkeys(node.inputs) if last[name] == node.name and name not in kept))
-            for node in self.nodes if node.name in needed
-        ]
+        needed = self.leads_to(output)
+        return last_reads([node for node in self.nodes if node.name in needed], {output, *keep})
 
     def score(self, output: str) -> str:
         """Return the node whose output a last Softmax, LogSoftmax or Sigmoid turns into probabilities.
@@ -250,6 +246,15 @@ def outcome(layer: Layer, known: list[Shape | NDArray[Any]], room: Room) -> Shap
     if isinstance(layer, Computed):
         return expect_room(layer.output_shape(*known))
     return expect_room(layer.output_shape(*(x.shape if isinstance(x, np.ndarray) else x for x in known)))
+
+
+def last_reads(nodes: Sequence[Node], kept: Container[str]) -> list[tuple[Node, tuple[str, ...]]]:
+    """Return each of a row of nodes with the values that none after it reads; those that are kept are never done."""
+    last = {name: node.name for node in nodes for name in node.inputs}
+    return [
+        (node, tuple(name for name in dict.fromkeys(node.inputs) if last[name] == node.name and name not in kept))
+        for node in nodes
+    ]
 
 
 class named:

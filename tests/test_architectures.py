@@ -13,6 +13,7 @@ from small_nets import relative
 import npgradcam as ng
 from npgradcam.methods import NoCamHeadError
 from npgradcam.methods.cam import cam_head
+from npgradcam.methods.layer import _default_layer
 from npgradcam.models import MODELS, random_weights
 from npgradcam.topology import Topology
 
@@ -123,7 +124,7 @@ def test_every_architecture_is_recorded(recorded):
 @pytest.mark.parametrize("name", LAYERS)
 def test_the_default_layer_for_the_networks_own_input_is_the_same(name):
     network, shape = outline(name)
-    assert ng.default_layer(network, shape) == LAYERS[name][0]
+    assert _default_layer(network, {"input": shape}, network.outputs[0]) == LAYERS[name][0]
 
 
 @pytest.mark.parametrize("name", LAYERS)

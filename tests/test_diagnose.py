@@ -19,6 +19,7 @@ from test_conventions import network, places, recorded
 
 import npgradcam as ng
 from npgradcam.convention.resizing import axis_matrix, resize
+from npgradcam.diagnosis import stages
 from npgradcam.diagnosis.search import residual
 from npgradcam.diagnosis.training import InTraining
 from npgradcam.errors import ShapeError
@@ -355,6 +356,21 @@ def test_what_is_far_from_everything_is_not_told_as_an_explanation():
     assert said["nearest"]["error"] > 0.3 > 0.03 < said["nearest"]["mean_error"]
 
 
+def test_no_map_is_made_twice_where_nothing_explains(monkeypatch):
+    asked, made = [], stages.sources
+
+    def sources(network, tape, target, *others, **more):
+        asked.append((id(network), id(tape), tuple(target), repr((others, more))))
+        tapes.append(tape)
+        return made(network, tape, target, *others, **more)
+
+    tapes = []  # alive, so that each has an id of its own
+    monkeypatch.setattr(stages, "sources", sources)
+    noise = np.random.default_rng(5).random((1, *SIZE))
+    assert not ng.diagnose(noise, net(), pictures(1, *SIZE), 2, "relu2").explained
+    assert len(asked) == len(set(asked)) > 10
+
+
 @pytest.mark.parametrize("seed", range(3))
 def test_what_cannot_be_told_apart_is_as_near_as_what_is(seed):
     """Of maps that something explains nearly: no finding is beyond the tolerance, or ten times as far as the best."""
@@ -558,6 +574,24 @@ def test_a_map_of_nothing_but_nan_is_traced_to_who_divides_by_zero():
     found = ng.diagnose(maps, network("relu", False), x, 3, "act2")
     assert "kazuto1011" in found.matches
     assert "constant" in found.text()
+
+
+def test_cells_that_are_nan_in_both_maps_do_not_differ():
+    x, of_relu = np.repeat(recorded(TORCH)["negative/images"][:1], 2, axis=0), network("relu", False)
+    x[1] = np.random.default_rng(0).random(x[1].shape)
+    maps = ng.conventions["kazuto1011"].apply(ng.grad_cam(of_relu, x, [3, 2], "act2"), x.shape[2:])
+    assert np.isnan(maps[0]).all()
+    maps[1, 3, 5] += 1e-5
+    found = ng.diagnose(maps, of_relu, x, [3, 2], "act2")
+    assert "kazuto1011" in found.matches
+    assert found.worst == (1, 3, 5)
+
+
+def test_a_map_of_nan_beside_one_of_zeros_is_told_what_makes_such():
+    maps = np.stack([np.zeros(SIZE), np.where(np.arange(22) < 5, np.nan, np.ones(SIZE))])
+    found = ng.diagnose(maps, net(), pictures(2, *SIZE), [2, 1])
+    assert found.text().startswith("the map is NaN in 70 of 308 cells, and Grad-CAM of ")
+    assert "\n" not in found.text()
 
 
 FLAT = {

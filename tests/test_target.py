@@ -1,5 +1,6 @@
 """What `target` and `seed` may be, which rows they make, and that whatever else comes is an error with a way out."""
 
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -190,6 +191,18 @@ def test_logits_that_are_not_numbers_are_an_error_and_never_a_map(net):
             method(net, x)
 
 
+def test_what_is_not_finite_is_traced_to_the_first_parameter_or_to_the_pictures():
+    good, x = gap_net(), pictures(1)
+    norm = replace(good["norm1"].layer, mean=np.full_like(good["norm1"].layer.mean, np.nan))
+    nodes = tuple(replace(n, layer=norm) if n.name == "norm1" else n for n in good.nodes)
+    good, bad = (Model("small", n, None, None) for n in (good, replace(good, nodes=nodes)))
+    for explain in (ng.grad_cam, Model.predict):
+        with pytest.raises(TargetError, match=r"got NaN or infinity; mean of layer 'norm1' holds them already"):
+            explain(bad, x)
+        with pytest.raises(TargetError, match=r"got NaN or infinity; every parameter is finite: check the pictures"):
+            explain(good, x * np.nan)
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_map_is_finite_or_an_error_says_why(bad):
     layers = [("conv", Conv2d(np.ones((1, 1, 1, 1)), np.zeros(1))), ("relu", ReLU()), ("pool", GlobalAvgPool2d()),
@@ -232,3 +245,4 @@ def test_an_input_that_is_no_picture_has_no_signal_to_show():
     net = Network.sequential([("fc", linear(np.random.default_rng(0), 5, 7)), ("relu", ReLU())], dtype="float64")
     with pytest.raises(ShapeError, match=r"an input of pictures \(N, C, H, W\), got a signal of shape \(2, 7\)"):
         ng.backprop(net, np.ones((2, 7)), 0)
+

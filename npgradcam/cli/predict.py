@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from npgradcam.checking import why_not_finite
 from npgradcam.cli.console import Console, as_json, imports_are_over, readable, table
 from npgradcam.cli.network import labels_pixels, needs_preprocessing, open_model
 from npgradcam.cli.photographs import photographs
@@ -60,8 +61,7 @@ def ranked(model: Model, tape: Tape, name: str) -> list[Prediction]:
     """
     if not np.isfinite(tape.logits).all():
         raise ModelFormatError(
-            f"{model.name}: expected finite logits for {name}, got NaN or infinity; check the weights and the "
-            "preprocessing, or take --dtype float64"
+            f"{model.name}: expected finite logits for {name}, got NaN or infinity; {why_not_finite(model.network)}"
         )
     return model.ranked(model.scores(tape)[0], None)
 

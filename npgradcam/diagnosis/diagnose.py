@@ -124,9 +124,8 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
         part = diagnose(maps[~empty], net, images[row.image[~empty]], [wanted[r] for r in np.flatnonzero(~empty)],
                         layer, method=method, tolerance=tolerance)
         zero = ", ".join(map(str, np.flatnonzero(empty)))
-        return Diagnosis(part.given, part.nearest, tolerance, (
-            *part.notes, f"row {zero} of the map is zero everywhere, and was left out: fewer classes than pictures?",
-        ))
+        left_out = f"row {zero} of the map is zero everywhere, and was left out: fewer classes than pictures?"
+        return replace(part, notes=(*part.notes, left_out))
     unexplained = found[0].error > tolerance or found[0].departures  # what is flat fits many departures by chance
     flat = search.why_flat(maps) if unexplained and is_flat(maps) else ""
     if unexplained and not flat and maps[0].size < FEW:

@@ -14,6 +14,7 @@ from npgradcam.figure import Cell, grid
 from npgradcam.typing import Array
 
 from .findings import Finding
+from .search import apart
 from .unexplained import unexplained
 
 SHOWN = 4  # other explanations in a text
@@ -86,8 +87,8 @@ class Diagnosis:
     @property
     def worst(self) -> tuple[int, int, int]:
         """(row, h, w): where the given map and the nearest one differ most."""
-        difference = np.nan_to_num(np.abs(self.given - self.nearest[0].map), nan=np.inf)
-        row, h, w = np.unravel_index(int(difference.argmax()), difference.shape)
+        cells = apart(self.given, self.nearest[0].map)
+        row, h, w = np.unravel_index(int(cells.argmax()), cells.shape)
         return int(row), int(h), int(w)
 
     def __repr__(self) -> str:
@@ -99,7 +100,7 @@ class Diagnosis:
         if self.flat:
             return self.flat
         lines = self._explanations() if self.explained else unexplained(
-            self.given, self.nearest[0], self.tolerance, self.untried, picture)
+            self.given, self.nearest[0], self.worst, self.tolerance, self.untried, picture)
         return "\n".join([*lines, *(f"note: {note}" for note in self.notes)])
 
     def _explanations(self) -> list[str]:

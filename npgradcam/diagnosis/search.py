@@ -223,10 +223,14 @@ def _fitted(given: Array, candidate: Candidate, ways: Sequence[Finishing], map: 
             yield Hypothesis(*difference(given, a * map + b), candidate, raw, size, fit)
 
 
+def apart(given: Array, map: Array) -> Array:
+    """Return |given - map| of each cell (R, H, W): infinite where only one of them is NaN, 0 where both are."""
+    cells = np.abs(given - map)
+    cells[np.isnan(given) & np.isnan(map)] = 0
+    return np.nan_to_num(cells, copy=False, nan=np.inf)
+
+
 def difference(given: Array, map: Array) -> tuple[float, float]:
     """Return max|given - map| and mean|given - map|, both over max|given|; infinite where NaN is in other cells."""
-    if not np.array_equal(np.isnan(given), np.isnan(map)):
-        return float("inf"), float("inf")
-    largest = np.nanmax(np.abs(given), initial=0.0) or 1.0
-    apart = np.nan_to_num(np.abs(given - map)) / largest
-    return float(apart.max()), float(apart.mean())
+    cells = apart(given, map) / (np.nanmax(np.abs(given), initial=0.0) or 1.0)
+    return float(cells.max()), float(cells.mean())

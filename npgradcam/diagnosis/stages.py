@@ -36,27 +36,31 @@ class Search:
 
     def run(self, given: Array) -> list[Hypothesis]:
         """Return what was compared in full."""
-        self._compare(given, self._as_asked(), self._sources(self.asked.target, [self.asked.layer]))
+        as_asked = self._as_asked()
+        self._compare(given, as_asked, self._sources(self.asked.target, [self.asked.layer]))
         if not np.ptp(np.nan_to_num(given), axis=(1, 2)).any():  # too many would be as constant
             return self.found
+        kept: list[list[list[Source]]] = []  # of each stage what may be turned: a map of each layer, and of each class
         for stage in (self._other_layers, self._other_classes):
+            kept.append([])
             for some in stage():
                 self._compare(given, promising(np.nan_to_num(given), some))
+                kept[-1].append([s for s in some if (s.method, s.score) == (self.asked.method, "logit")])
         for some in () if self.explained else self._inputs():
             self._compare(given, promising(np.nan_to_num(given), some))
-        for stage in (self._other_layers, self._other_classes):
-            for some in () if self.explained else stage():
-                self._compare(given, [], [s for s in some if (s.method, s.score) == (self.asked.method, "logit")])
+        for turned in kept:
+            for some in () if self.explained else turned:
+                self._compare(given, [], some)
         for some in () if self.explained else self._both():
             self._compare(given, promising(np.nan_to_num(given), some))
         if not self.explained:
-            self.found += self._inverted(given)
+            self.found += self._inverted(given, as_asked)
         return self.found
 
-    def _inverted(self, given: Array) -> list[Hypothesis]:
+    def _inverted(self, given: Array, as_asked: list[Source]) -> list[Hypothesis]:
         """Return what explains one minus the map, as was asked."""
-        found = compare(1 - given, screen(np.nan_to_num(1 - given), self._as_asked(), self.asked.picture,
-                                          self.tolerance), self.tolerance, 0)
+        found = compare(1 - given, screen(np.nan_to_num(1 - given), as_asked, self.asked.picture, self.tolerance),
+                        self.tolerance, 0)
         turned = (replace(h, fit=(-a, 1 - b)) for h in found for a, b in [h.fit or (1.0, 0.0)])
         measured = (replace(h, error=error, typical=typical) for h in turned
                     for error, typical in [difference(given, h.map)])

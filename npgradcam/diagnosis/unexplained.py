@@ -9,6 +9,7 @@ from npgradcam.typing import Array
 
 from . import words
 from .findings import Finding
+from .search import apart
 
 NEAR = 0.03  # of the largest magnitude, on the mean: what is further off does not resemble the map
 LITTLE, ROUNDED = 0.25, 0.05  # of the cells; of the largest magnitude: what rounding and a JPEG take
@@ -18,15 +19,16 @@ ELSEWHERE = (
 )
 
 
-def unexplained(given: Array, nearest: Finding, tolerance: float, untried: str, picture: str) -> list[str]:
-    """Say it in a few lines; the map (R, H, W), what could not be tried, and where a picture is or comes from."""
+def unexplained(given: Array, nearest: Finding, worst: tuple[int, int, int], tolerance: float, untried: str,
+                picture: str) -> list[str]:
+    """Say it in a few lines.
+
+    The map (R, H, W), the cell that differs most, what could not be tried, and where a picture is or comes from.
+    """
     elsewhere = f"{ELSEWHERE}; {untried}" if untried else ELSEWHERE
     largest, (error, typical) = np.nanmax(np.abs(given)) or 1.0, (nearest.error, nearest.hypothesis.typical)
-    map = nearest.map
-    apart = np.nan_to_num(np.abs(given - map), nan=np.inf)  # (R, H, W)
-    apart[np.isnan(given) & np.isnan(map)] = 0
-    off = apart > tolerance * largest
-    row, h, w = np.unravel_index(int(apart.argmax()), apart.shape)
+    map, (row, h, w) = nearest.map, worst
+    off = apart(given, map) > tolerance * largest
     near = typical <= NEAR
     who = f"{nearest.subject}, as {nearest.who}" if near else nearest.subject
     said = nearest.difference if near and nearest.departures else ""

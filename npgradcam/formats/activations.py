@@ -12,6 +12,7 @@ import numpy as np
 
 from npgradcam.errors import ModelFormatError, NpGradcamError
 from npgradcam.network import Network
+from npgradcam.topology import last_reads
 
 AT_ONCE, IN_ALL = 8, 64  # GiB
 
@@ -33,12 +34,11 @@ def check_activations(network: Network) -> None:
     except NpGradcamError:  # they depend on numbers that are not there yet, or another input than the declared one fits
         return
     gib = {name: prod(shape) * np.dtype(network.dtype).itemsize / 2**30 for name, shape in shapes.items()}
-    last = {name: node.name for node in network.nodes for name in node.inputs} | dict.fromkeys(network.outputs)
     alive = most = sum(gib[name] for name in network.inputs)
-    for node in network.nodes:
+    for node, done in last_reads(network.nodes, set(network.outputs)):
         alive += gib[node.name]
         most = max(most, alive)
-        alive -= sum(gib[name] for name in set(node.inputs) if last[name] == node.name)
+        alive -= sum(gib[name] for name in done)
     if most > AT_ONCE or sum(gib.values()) > IN_ALL:
         raise ModelFormatError(
             f"expected at most {AT_ONCE} GiB of activations at once and {IN_ALL} in all for the declared input, got "

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -66,12 +65,12 @@ def floats(count: int) -> Array:
 
 
 def _lend(use: object, shape: Shape) -> Array:
-    """Return an array for a use for which no memory waits."""
+    """Return an array for a use for which no memory waits; a large one takes the smallest that fits it, of another."""
     need = int(np.prod(shape))
     with _lock:
-        uses = list(_waiting)
-        other = fitting([_waiting[each][-1].numbers.size for each in uses], need)
-        found = None if other is None else _take(uses[other])
+        sizes = {each: pieces[-1].numbers.size for each, pieces in _waiting.items()} if is_large(need) else {}
+        fits = {each: size for each, size in sizes.items() if need <= size <= 2 * need}
+        found = _take(min(fits, key=fits.__getitem__)) if fits else None
     return np.asarray(_Lent(_Memory(empty(need) if found is None else found.numbers, use, shape)))
 
 
@@ -92,12 +91,6 @@ def _take(use: object) -> _Memory | None:
 def is_large(need: int) -> bool:
     """Whether so many numbers rather take the memory of another use than memory of their own."""
     return 4 * need >= LARGE
-
-
-def fitting(sizes: Iterable[int], need: int) -> int | None:
-    """Return which piece of memory of another use to take: large enough, no more than twice as large, the smallest."""
-    fits = [(size, n) for n, size in enumerate(sizes) if need <= size <= 2 * need] if is_large(need) else []
-    return min(fits)[1] if fits else None
 
 
 def _give_back(memory: _Memory) -> None:

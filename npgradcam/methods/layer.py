@@ -63,13 +63,13 @@ def default_layer(net: Network | Model, shape: Shape | Mapping[str, Shape], outp
     UnknownLayerError
         If no node between image and output has spatial maps; the message lists layers that do.
     """
-    network = net if isinstance(net, Topology) else network_of(net)
+    network = network_of(net)
     output = network.resolve(output or network.outputs[0])
     about = (network.given(shape), output)
     return network.remember("default layer", about, lambda: _default_layer(network, dict(about[0]), output))
 
 
-def _default_layer(network: Network, shape: Mapping[str, Shape], output: str) -> str:
+def _default_layer(network: Topology, shape: Mapping[str, Shape], output: str) -> str:
     shapes, layers, letters = network.shapes(shape), network.layers(shape), layout.axes(network, shape)
     cells = {name: _cells(shapes[name], letters[name]) for name in shapes}
     channels = {name: _channels(shapes[name], letters[name]) for name in shapes}
@@ -91,7 +91,7 @@ def _default_layer(network: Network, shape: Mapping[str, Shape], output: str) ->
     )
 
 
-def dominators(network: Network, output: str, pictures: Sequence[str]) -> list[str]:
+def dominators(network: Topology, output: str, pictures: Sequence[str]) -> list[str]:
     """Return the nodes that every signal from `output` to one of the pictures passes, nearest to the output first.
 
     Written in a row, each after its inputs, these are the nodes that no wire passes by.
@@ -118,7 +118,7 @@ def _channels(shape: Shape, letters: str | None) -> int:
     return shape[letters.index("C") if letters and "C" in letters else 1] if len(shape) > 1 else 1
 
 
-def _step_over(network: Network, layers: Mapping[str, Layer], after_convolution: bool = False) -> dict[str, str]:
+def _step_over(network: Topology, layers: Mapping[str, Layer], after_convolution: bool = False) -> dict[str, str]:
     """Where one comes to stand who steps back from each node over poolings, or over all that follows a convolution."""
     stand = {name: name for name in network.inputs}
     for node in network.nodes:
@@ -129,7 +129,7 @@ def _step_over(network: Network, layers: Mapping[str, Layer], after_convolution:
     return stand
 
 
-def _only_reshaped(network: Network, layers: Mapping[str, Layer], output: str) -> set[str]:
+def _only_reshaped(network: Topology, layers: Mapping[str, Layer], output: str) -> set[str]:
     """Return `output` and the nodes before it between which and it only poolings, rectifiers and reshapings lie."""
     at, found = output, {output}
     while (layer := layers.get(at)) and (isinstance(layer, (*STEP_OVER, *RESHAPES)) or layer.rectifies):

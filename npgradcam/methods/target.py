@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from npgradcam.checking import why_not_finite
 from npgradcam.errors import ShapeError, TargetError
 from npgradcam.layout import channels_first
 from npgradcam.models import Labels
@@ -69,7 +70,8 @@ def rows(tape: Tape, target: Any = None, seed: Array | None = None, region: Arra
     if seed is not None:
         return _seeded(tape.logits, target, seed)
     if not np.isfinite(logits).all():
-        raise TargetError(f"output {tape.output!r}: the logits hold NaN or infinity, so nothing can be explained")
+        cause = why_not_finite(tape.network)
+        raise TargetError(f"output {tape.output!r}: expected finite logits, got NaN or infinity; {cause}")
     classes = _classes(logits, target, labels)
     image = np.repeat(np.arange(len(classes)), [len(several) for several in classes])
     chosen = np.array([c for several in classes for c in several], dtype=np.intp)

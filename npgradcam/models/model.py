@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from npgradcam.checking import why_not_finite
 from npgradcam.errors import ImageError, NpGradcamError, TargetError
 from npgradcam.images import PRESETS, Prepared, Preprocess
 from npgradcam.layers import Sigmoid
@@ -195,7 +196,8 @@ class Model:
         if logits.ndim not in (1, 3):
             raise TargetError(f"predict: expected one logit per class, got an output of shape {logits.shape} per image")
         if not np.isfinite(logits).all():
-            raise TargetError("predict: the logits hold NaN or infinity; is the input finite?")
+            cause = why_not_finite(self.network)
+            raise TargetError(f"predict: expected finite logits, got NaN or infinity; {cause}")
         wide = logits.astype(np.float64)
         last = self.network.last(self.network.outputs[0])
         if logits.ndim == 3:

@@ -7,7 +7,7 @@ reads, is unpacked.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Mapping, Set
 
 from npgradcam.kernels import taps, winograd_passes
@@ -48,7 +48,10 @@ class _Plan:
 
     def __init__(self, network: Topology, steps: dict[str, Step], shapes: Mapping[str, Shape], keep: Set[str]) -> None:
         self.steps, self.shapes, self.keep = steps, shapes, keep
-        self.readers = Counter(name for step in steps.values() for name in step.inputs)
+        self.reading: dict[str, list[Step]] = defaultdict(list)
+        for step in steps.values():
+            for name in step.inputs:
+                self.reading[name].append(step)
         needed = self._needed(network)
         self.order = [node for node in network.nodes if node.name in needed]  # what was joined to others is gone
         plain = {name for node in self.order if node.name not in steps for name in node.inputs}
@@ -84,7 +87,7 @@ class _Plan:
     def _tight(self, name: str) -> Place:
         """Return the frames of a value and its signal without zeros around."""
         _, C, H, W = self.shapes[name]
-        reading = [step for step in self.steps.values() if name in step.inputs]
+        reading = self.reading[name]
         dense = all(step.kind == "conv" and step.adds != name and all(p.conv.groups == 1 for p in step.pieces)
                     for step in reading)
         if C > FEW or not dense or name in self.steps:
@@ -108,7 +111,7 @@ class _Plan:
         before = None
         while before != self.places:  # what is added gets the sum's signal as it is
             before = dict(self.places)
-            for one, other in alike:
+            for one, other in (*alike, *reversed(alike)):  # there and back: once is enough in a row of sums
                 self._widen(one, (0, 0, 0, 0), self.places[other].signal[3:7])
 
     def _widen(self, name: str, value: Quad, signal: Quad) -> None:
@@ -152,7 +155,7 @@ class _Plan:
             return BlockedMaxPool(step.window, sources[0], target)
         before = self.steps.get(step.inputs[0])
         reads = before.gate if before is not None and self._leaves_its_gate(before, step) else None
-        read = any(self._leaves_its_gate(step, other) for other in self.steps.values())
+        read = any(self._leaves_its_gate(step, other) for other in self.reading[step.name])
         parts = tuple(
             Part(piece.conv, piece.window, step.inputs.index(piece.reads), self._tiles(step, piece), piece.first)
             for piece in step.pieces
@@ -161,7 +164,7 @@ class _Plan:
 
     def _leaves_its_gate(self, made: Step, reader: Step) -> bool:
         """Whether the rule at the rectifier of `made` can be left to its reader: nobody else reads or looks at it."""
-        alone = self.readers[made.name] == 1 and made.name not in self.unpacked and reader.adds != made.name
+        alone = len(self.reading[made.name]) == 1 and made.name not in self.unpacked and reader.adds != made.name
         one = reader.kind == "conv" and len(reader.pieces) == 1 and reader.pieces[0].reads == made.name
         return alone and one and made.kind == "conv" and made.gate is not None
 

@@ -6,7 +6,6 @@ made with their arrays, and the next image of that size goes through the same me
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Callable, Set
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -20,6 +19,7 @@ from npgradcam.layers import Layer
 from npgradcam.topology import Node, Topology
 from npgradcam.typing import Array, Shape
 
+from .alone import Alone
 from .blocked import BlockedConv
 from .blocked_pictures import BlockedMaxPool, BlockedMean, Packed, Unpacked
 from .fold import replace_nodes
@@ -42,30 +42,22 @@ def chain(network: Topology, keep: Set[str]) -> Topology:
     keep : set of str
         The nodes that somebody will look at: backward goes no further than to the first of them.
     """
-    readers: dict[str, set[str]] = defaultdict(set)
-    for node in network.nodes:
-        for name in node.inputs:
-            readers[name].add(node.name)
     looked_at, gone_back_through = {*keep, *network.outputs}, network.follows(keep)
+    free = {node.name for node in network.nodes if isinstance(node.layer, _INSIDE)} - looked_at
+    alone = Alone(network, free, {node.name for node in network.nodes if isinstance(node.layer, Packed)})
     done: list[Node] = []
     inside: set[str] = set()
-    for at in range(len(network.nodes) - 1, -1, -1):
-        node = network.nodes[at]
+    for node in reversed(network.nodes):
         if node.name in inside:
             continue
         done.append(node)
         if node.name in gone_back_through or not isinstance(node.layer, _LAST):
             continue
-        names, nodes = {node.name}, [node]
-        for before in reversed(network.nodes[:at]):
-            alone = before.name not in looked_at and before.name in readers and readers[before.name] <= names
-            if alone and isinstance(before.layer, _INSIDE):
-                names.add(before.name)
-                nodes.append(before)
-        made = Chain.of(nodes[::-1])
+        nodes = alone.serving(node.name)
+        made = Chain.of(nodes)
         if made is not None:
             done[-1] = Node(node.name, made, made.reads)
-            inside |= names
+            inside.update(each.name for each in nodes)
     return replace_nodes(network, tuple(done[::-1]))
 
 
@@ -95,11 +87,9 @@ class Chain(Layer):
 
     @classmethod
     def of(cls, nodes: list[Node]) -> Chain | None:
-        """Return a chain, where these are enough, and read nothing in blocks that others made."""
+        """Return a chain, where these are enough."""
         packed, rest = (tuple(n for n in nodes if isinstance(n.layer, Packed) is first) for first in (True, False))
-        names = {node.name for node in nodes}
-        whole = all(names.issuperset(node.inputs) for node in rest)
-        return cls(packed, rest) if whole and packed and len(rest) > 1 else None
+        return cls(packed, rest) if packed and len(rest) > 1 else None
 
     @property
     def reads(self) -> tuple[str, ...]:

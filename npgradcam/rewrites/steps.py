@@ -69,10 +69,12 @@ class Step:
 def steps_of(network: Topology, shapes: Mapping[str, Shape], keep: Set[str]) -> dict[str, Step]:
     """Return the step of every node that has one."""
     steps: dict[str, Step] = {}
+    blocked = set[str]()
     for node in network.nodes:
-        step = _step(node, [shapes.get(name, ()) for name in node.inputs], set(steps) - keep)
+        step = _step(node, [shapes.get(name, ()) for name in node.inputs], blocked)
         if step is not None:
             steps[node.name] = step
+            blocked |= {node.name} - keep
     return steps
 
 
