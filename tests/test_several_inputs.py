@@ -220,7 +220,8 @@ def test_verify_takes_an_array_for_each_input_from_one_file(run):
 
 
 @pytest.mark.parametrize(("name", "arrays", "said"), [
-    ("x.npz", {"image": np.ones((1, 3, 16, 16))}, "expected the inputs image, meta, got image"),
+    ("x.npz", {"image": np.ones((1, 3, 16, 16))}, "x.npz: expected the arrays image, meta, got image"),
+    ("x.npz", {"image": np.ones((1, 3, 16, 16)), "meta": np.full((1, 5), np.nan)}, "x.npz, meta: expected finite"),
     ("x.npz", {"image": np.ones((1, 3, 16, 16)), "meta": np.ones((1, 4))}, "input 'meta': expected shape (any, 5)"),
     ("x.npz", {"image": np.ones((1, 3, 16, 16)), "meta": np.ones((1, 5), int)}, "'meta': expected a float32 array"),
     ("x.npy", None, "this network has 2 inputs; expected an .npz file with an array for each, image, meta"),

@@ -37,6 +37,8 @@ CASES = {
     "predict a.png --labels text.pth": "labels of shapes in text.pth: expected 4, one line .*, got 1; an empty line is",
     "predict a.png --model ": "model '': expected a name or a file; `npgradcam models` lists the names",
     "profile ": "model '': expected a name or a file; `npgradcam models` lists the names",
+    "verify shapes good.npz": "input good.npz: this network has one input; expected a photograph, or an .npy file as",
+    "verify shapes nan.npy": "input nan.npy: expected finite numbers, got NaN or infinity",
     "verify ": "model '': expected a name or a file; `npgradcam models` lists the names",
     "predict a.png --model resnet": "no model 'resnet'; near it: resnet50, .*; `npgradcam models` lists all",
     "predict a.png --model SHAPESS": "no model 'SHAPESS'; near it: shapes;",
@@ -59,6 +61,8 @@ def files(tmp_path_factory):
     shutil.copy(ng.images.sample("two_shapes"), folder / "a.png")
     shutil.copy(ng.images.sample("two_shapes"), folder / "picture.npy")
     np.save(folder / "good.npy", np.ones((1, 5, 5), np.float32))
+    np.save(folder / "nan.npy", np.full((1, 3, 32, 32), np.nan))
+    np.savez(folder / "good.npz", x=np.ones((1, 3, 32, 32)))
     np.save(folder / "objects.npy", np.array([{}], object), allow_pickle=True)
     np.save(folder / "complex.npy", np.ones((5, 5), complex))
     (folder / "cut.npy").write_bytes((folder / "good.npy").read_bytes()[:-4])

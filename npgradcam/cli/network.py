@@ -107,7 +107,7 @@ def input_from(model: Model, source: Path) -> Array:
         return model.preprocess(needs_preprocessing(model) and source)
     needs_one_input(model)
     try:
-        return np.asarray(read_npy(source).astype(model.network.dtype, casting="same_kind"))
+        return _finite(source, read_npy(source).astype(model.network.dtype, casting="same_kind"))
     except ModelFormatError as error:
         raise NpGradcamError(f"input: {error}") from None
     except TypeError:
@@ -117,6 +117,9 @@ def input_from(model: Model, source: Path) -> Array:
 def inputs_from(model: Model, source: Path) -> Array | dict[str, Array]:
     """Return what goes into every input: into one as `input_from` makes it, into several from an .npz file."""
     names = model.network.inputs
+    if len(names) == 1 and source.suffix.lower() == ".npz":
+        raise NpGradcamError(f"input {source}: this network has one input; expected a photograph, or an .npy file as "
+                             "numpy.save writes it")
     if len(names) == 1:
         return input_from(model, source)
     if source.suffix.lower() != ".npz":
@@ -126,7 +129,16 @@ def inputs_from(model: Model, source: Path) -> Array | dict[str, Array]:
         arrays = read_npz(source)
     except ModelFormatError as error:
         raise NpGradcamError(f"input: {error}") from None
-    return {name: x.astype(model.network.dtype) if x.dtype.kind == "f" else x for name, x in arrays.items()}
+    if {*arrays} != {*names}:
+        raise NpGradcamError(f"input {source}: expected the arrays {', '.join(names)}, got {', '.join(arrays)}")
+    floats = {name: x.astype(model.network.dtype) for name, x in arrays.items() if x.dtype.kind == "f"}
+    return arrays | {name: _finite(f"{source}, {name}", x) for name, x in floats.items()}
+
+
+def _finite(where: str | Path, x: Array) -> Array:
+    if not np.isfinite(x).all():
+        raise NpGradcamError(f"input {where}: expected finite numbers, got NaN or infinity")
+    return x
 
 
 def _preprocess(asked: str | None) -> str | Preprocess | None:

@@ -114,7 +114,7 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     notes = search.notes(maps)
     if levels:
         notes += (f"levels of 256: the map is rounded to them, and so compared to {rounded(tolerance)}",)
-    if found[0].error > tolerance and (grey := _levels(maps)) is not None:
+    if not levels and found[0].error > tolerance and (grey := _levels(maps)) is not None:
         found_so = diagnose(grey, net, images, list(wanted), layer, method=method, tolerance=tolerance)
         if found_so.explained:
             kind = "whole numbers from 0 to 255" if maps.max() > 1 else "multiples of 1/255"
@@ -130,7 +130,7 @@ def diagnose(given: Any, net: Network | Model, images: Array, target: Any = None
     flat = search.why_flat(maps) if unexplained and is_flat(maps) else ""
     if unexplained and not flat and maps[0].size < FEW:
         flat = f"the map has {maps[0].size} cells, and so few numbers fit much by chance; give one of more cells"
-    same = () if unexplained else tuple(alike(hypotheses, found, asked, floor))
+    same = () if unexplained else alike(hypotheses, found[0], asked, floor)
     return Diagnosis(maps, tuple(found), tolerance, notes, flat, search.untried, same)
 
 

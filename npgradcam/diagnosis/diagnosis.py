@@ -39,8 +39,8 @@ class Diagnosis:
         Where nothing explains a map that is the same in every cell (NaN, 0, another number): what typically makes one.
     untried : str
         What could not be tried of this network and these pictures, and what it takes to try it.
-    alike : tuple of Finding
-        Where a named convention matches: what departs in one choice, and gives the same map on this input.
+    alike : tuple of str
+        Where a named convention matches: departures that give the same map on this input, which does not show them.
     """
 
     given: Array
@@ -49,7 +49,7 @@ class Diagnosis:
     notes: tuple[str, ...] = ()
     flat: str = ""
     untried: str = ""
-    alike: tuple[Finding, ...] = ()
+    alike: tuple[str, ...] = ()
 
     @property
     def explained(self) -> bool:
@@ -112,8 +112,7 @@ class Diagnosis:
                       "convention": f"not the paper's map: {best.from_the_paper}"}[self.verdict])
         others = [f.text() for f in self.findings[1:] if not f.same_as(best)]
         lines += _listed("on this input it cannot be told from:", others, SHOWN)
-        same = list(dict.fromkeys(f.departures[0] for f in self.alike))
-        return lines + _listed("on this input the map is the same with:", same, 2 * SHOWN)
+        return lines + _listed("on this input the map is the same with:", self.alike, 2 * SHOWN)
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -127,7 +126,7 @@ class Diagnosis:
             "shape": list(self.given.shape),
             "worst": dict(zip(("row", "h", "w"), self.worst, strict=True)),
             "findings": [f.as_dict() for f in self.findings],
-            "alike": [f.as_dict() for f in self.alike],
+            "alike": list(self.alike),
             "nearest": None if self.explained or self.flat else self.nearest[0].as_dict(),
             "notes": list(self.notes),
         }

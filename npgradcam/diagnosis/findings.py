@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,7 @@ class Finding:
     target: tuple[int, ...]
     input: str
     convention: Convention
-    hypothesis: Hypothesis
+    hypothesis: Hypothesis = field(repr=False)
 
     @property
     def map(self) -> Array:
@@ -212,18 +213,24 @@ def ranked(hypotheses: Iterable[Hypothesis], asked: Asked, tolerance: float, flo
     return _together(found if explained else _as_near(found, floor))
 
 
-def alike(hypotheses: Iterable[Hypothesis], found: Sequence[Finding], asked: Asked, floor: float) -> list[Finding]:
+def alike(hypotheses: Iterable[Hypothesis], found: Finding, asked: Asked, floor: float) -> tuple[str, ...]:
     """Return what departs in one choice from what matches, and gives the same map on this input nevertheless.
 
     A missing ReLU, say, where no cell is negative; or the largest gradient where all of a channel are one number.
+    What only scales, and where else the ReLU may stand, is no mistake.
     """
-    if found[0].departures:
-        return []
-    near = sorted((h for h in hypotheses if h.fit is None and h.error <= max(floor, EQUAL * found[0].error)
-                   and h.candidate.source.layer == asked.layer), key=lambda h: h.error)
-    same = _together([f for h in near for f in finding(h, asked)
-                      if len(f.departures) == 1 and {*f.matches} & {*found[0].matches}])
-    return sorted(same, key=lambda f: (f.method, f.weighing) != (found[0].method, found[0].weighing))
+    if found.departures:
+        return ()
+    told: dict[str, None] = {}
+    base, scaling = conventions[found.matches[0]], attrgetter("normalise", "when", "epsilon", "start", "levels")
+    for h in sorted(hypotheses, key=lambda h: h.finishing.convention.relu == base.relu):  # a missing ReLU comes first
+        c, source = h.finishing.convention, h.candidate.source
+        as_near = h.fit is None and h.error <= max(floor, EQUAL * found.error) and source.layer == asked.layer
+        if as_near and c.relu in (base.relu, "none") and scaling(c) == scaling(base):
+            finished, = (departures for each, departures in h.finishing.bases if each is base)
+            one = (*_shared(h, asked), *_of_base(source, base, asked), *_size(h, base, asked), *finished)
+            told |= dict.fromkeys(one if len(one) == 1 else ())
+    return tuple(told)
 
 
 def _as_near(found: Sequence[Finding], floor: float) -> list[Finding]:

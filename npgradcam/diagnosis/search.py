@@ -105,7 +105,8 @@ def screen(given: Array, sources: Sequence[Source], picture: tuple[int, int],
                     for source, r in zip(some, residuals, strict=True):
                         found += [Candidate(float(r), source, turn, sign, shape)
                                   for shape in _shapes(start, relu, kernel)]
-    found.sort(key=lambda c: round(c.residual, 6))  # equal ones stay in the order in which they were thought of
+    order = {id(source): n for n, source in enumerate(sources)}  # of equal ones, what was thought of first
+    found.sort(key=lambda c: (round(c.residual, 6), order[id(c.source)]))
     limit = max(ALIKE, residual_of(given, tolerance))
     alike = sum(c.residual < limit for c in found)
     return found[: max(MOST, min(alike, 5 * MOST))]
