@@ -24,6 +24,7 @@ TURNS: dict[str, Callable[[Array], Array]] = {
 }
 SIGNS: dict[str, Callable[[Array], Array]] = {"": lambda m: m, "reversed": np.negative, "lost": np.abs}
 SMALLEST = 1e-150  # the square of a smaller number may be 0
+FLAT = 1e-12  # of its largest magnitude: a map that differs less is one number, but for rounding
 ALIKE = 2e-2  # residuals below this are looked at exactly: what levels and cubic overshoots bend is less
 RESEMBLING = 0.85  # of sources that were not asked for: those whose map explains a quarter of the given one's variance
 MOST = 75  # and of the others so many, the best ones
@@ -164,7 +165,7 @@ def _centred(maps: Array) -> Array:
     largest = np.abs(maps).max(axis=(-2, -1), keepdims=True)
     unit = np.divide(maps, largest, out=np.zeros_like(maps), where=largest > 0)
     centred = unit - unit.mean(axis=(-2, -1), keepdims=True)
-    return np.where(np.abs(centred).max(axis=(-2, -1), keepdims=True) < 1e-12, 0, centred)
+    return np.where(np.abs(centred).max(axis=(-2, -1), keepdims=True) < FLAT, 0, centred)
 
 
 def residual_of(given: Array, tolerance: float) -> float:
@@ -217,7 +218,7 @@ def _unexplained(given: Array, map: Array) -> float:
 def _fitted(given: Array, candidate: Candidate, ways: Sequence[Finishing], map: Array) -> Iterator[Hypothesis]:
     """Yield the map with the factor and the shift that bring it nearest to the given one: the same for all rows."""
     raw = next((f for f in ways if f.convention.normalise == "none"), None)
-    if raw is not None and np.ptp(map) > SMALLEST and np.isfinite(given).all():
+    if raw is not None and np.ptp(map) > max(SMALLEST, FLAT * np.abs(map).max()) and np.isfinite(given).all():
         a, b = np.polyfit(map.ravel(), given.ravel(), 1)
         if a > 0:
             size, fit = (given.shape[1], given.shape[2]), (float(a), float(b))
