@@ -36,11 +36,11 @@ def diagnose(options: argparse.Namespace) -> int:
         console.remark(f"comparing {given.size:,} cells with some hundred maps of as many; fewer take less time")
     with console.compiling(options.dtype, options.backend):
         found = diagnosis.diagnose(given, model, x, classes, layer, method=options.method, tolerance=options.tolerance)
-    text = found.text()
+    where = []
     if options.picture is not None:
         maps.save_png(options.picture, found.picture())
-        text = found.text(short(options.picture))
-    console.result(as_json(found.as_dict()) if options.json else text)
+        where = [short(options.picture)]
+    console.result(as_json(found.as_dict()) if options.json else found.text(*where))
     return 0 if found.explained else UNEXPLAINED
 
 

@@ -6,7 +6,7 @@ import argparse
 from contextlib import suppress
 from typing import Any
 
-from npgradcam.cli.console import Console, as_json, table
+from npgradcam.cli.console import Console, as_json, table, times
 from npgradcam.methods.cam import NoCamHeadError, cam_head
 from npgradcam.models import MODELS
 from npgradcam.models.registry import Entry
@@ -23,7 +23,7 @@ def models(options: argparse.Namespace) -> int:
         console.result(as_json(found))
         return 0
     rows = [
-        (m["name"], f"{m['parameters']:,}", " x ".join(map(str, m["input"])), "yes" if m["cam"] else "", m["weights"])
+        (m["name"], f"{m['parameters']:,}", times(m["input"]), "yes" if m["cam"] else "", m["weights"])
         for m in found
     ]
     console.result(table(COLUMNS, rows, left=("name", "weights")))

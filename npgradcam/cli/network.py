@@ -117,12 +117,13 @@ def input_from(model: Model, source: Path) -> Array:
 def inputs_from(model: Model, source: Path) -> Array | dict[str, Array]:
     """Return what goes into every input: into one as `input_from` makes it, into several from an .npz file."""
     names = model.network.inputs
-    if len(names) == 1 and source.suffix.lower() == ".npz":
+    together = source.suffix.lower() == ".npz"
+    if len(names) == 1 and not together:
+        return input_from(model, source)
+    if len(names) == 1:
         raise NpGradcamError(f"input {source}: this network has one input; expected a photograph, or an .npy file as "
                              "numpy.save writes it")
-    if len(names) == 1:
-        return input_from(model, source)
-    if source.suffix.lower() != ".npz":
+    if not together:
         raise NpGradcamError(f"input {source}: this network has {len(names)} inputs; expected an .npz file with an "
                              f"array for each, {', '.join(names)}, as numpy.savez writes it")
     try:

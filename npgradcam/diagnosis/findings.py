@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 from typing import Any
@@ -117,17 +117,23 @@ class Finding:
 
 def finding(hypothesis: Hypothesis, asked: Asked) -> list[Finding]:
     """Return a hypothesis in words, once for each set of departures that is smallest."""
-    source, shared = hypothesis.candidate.source, _shared(hypothesis, asked)
+    source = hypothesis.candidate.source
     told: dict[tuple[str, ...], list[str]] = {}
-    for base, finished in hypothesis.finishing.bases:
-        own = _of_base(source, base, asked) + _size(hypothesis, base, asked)
-        told.setdefault((*shared, *own, *finished), []).append(base.name)
+    for base, differences in _compared(hypothesis, asked):
+        told.setdefault(differences, []).append(base.name)
     fewest = min(map(len, told))
     return [
         Finding(hypothesis.error, tuple(names), departures, source.method, source.weighing, source.score, source.layer,
                 source.target, source.input, hypothesis.finishing.convention, hypothesis)
         for departures, names in told.items() if len(departures) == fewest
     ]
+
+
+def _compared(hypothesis: Hypothesis, asked: Asked) -> Iterator[tuple[Convention, tuple[str, ...]]]:
+    """Yield each named convention with every departure from it."""
+    source, shared = hypothesis.candidate.source, _shared(hypothesis, asked)
+    for base, finished in hypothesis.finishing.bases:
+        yield base, (*shared, *_of_base(source, base, asked), *_size(hypothesis, base, asked), *finished)
 
 
 def _shared(hypothesis: Hypothesis, asked: Asked) -> tuple[str, ...]:
@@ -224,11 +230,10 @@ def alike(hypotheses: Iterable[Hypothesis], found: Finding, asked: Asked, floor:
     told: dict[str, None] = {}
     base, scaling = conventions[found.matches[0]], attrgetter("normalise", "when", "epsilon", "start", "levels")
     for h in sorted(hypotheses, key=lambda h: h.finishing.convention.relu == base.relu):  # a missing ReLU comes first
-        c, source = h.finishing.convention, h.candidate.source
-        as_near = h.fit is None and h.error <= max(floor, EQUAL * found.error) and source.layer == asked.layer
+        c, layer = h.finishing.convention, h.candidate.source.layer
+        as_near = h.fit is None and h.error <= max(floor, EQUAL * found.error) and layer == asked.layer
         if as_near and c.relu in (base.relu, "none") and scaling(c) == scaling(base):
-            finished, = (departures for each, departures in h.finishing.bases if each is base)
-            one = (*_shared(h, asked), *_of_base(source, base, asked), *_size(h, base, asked), *finished)
+            one = next(differences for each, differences in _compared(h, asked) if each is base)
             told |= dict.fromkeys(one if len(one) == 1 else ())
     return tuple(told)
 

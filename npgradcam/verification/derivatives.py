@@ -33,8 +33,7 @@ def finite_differences(s: Subject) -> Check:
     moved while the others stay.
     """
     random, x = np.random.default_rng(0), s.x
-    for name in s.inputs:
-        x[name] = x[name] + 1e-2 * np.abs(x[name]).max() * random.uniform(-1, 1, x[name].shape)
+    x = x | {name: x[name] + 1e-2 * np.abs(x[name]).max() * random.uniform(-1, 1, x[name].shape) for name in s.inputs}
     tape = s.exact.forward(x, observe=s.inputs, output=s.output)
     gradients = s.exact.backward(tape, s.seed, down_to=s.inputs)
 
